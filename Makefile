@@ -1,0 +1,71 @@
+# mlapi: everything a person types. `make help` lists the targets.
+PYTHON ?= python3
+PORT   ?= 8000
+BIND   ?= 127.0.0.1:$(PORT)
+VENV   := .venv
+DEV    := .venv-dev
+LOWEST := .venv-lowest
+INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test lint type imports unit lowest reliability hot-reload lock clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/ready  ## serve the registry on 127.0.0.1:8000 (PORT=, BIND=), with demo models where it is empty
+	@$(VENV)/bin/mlapi demo --if-empty
+	@exec $(VENV)/bin/mlapi serve --bind $(BIND)
+
+demo: $(VENV)/ready  ## publish the demo models that are missing
+	@$(VENV)/bin/mlapi demo
+
+test: lint type imports unit lowest  ## all that CI checks: ruff, mypy, import contracts, pytest with newest and lowest libraries
+
+lint: $(DEV)/ready  ## ruff
+	$(DEV)/bin/ruff check .
+
+type: $(DEV)/ready  ## mypy --strict
+	$(DEV)/bin/mypy
+
+imports: $(DEV)/ready  ## the layers (import-linter)
+	$(DEV)/bin/lint-imports
+
+unit: $(DEV)/ready  ## pytest with branch coverage
+	$(DEV)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+lowest: $(LOWEST)/ready  ## the fast tests on the oldest supported libraries
+	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability"
+
+reliability: $(DEV)/ready  ## the full sweeps: kills, full disks, corrupt files, races; prints counts
+	$(DEV)/bin/python -m tests.reliability
+
+hot-reload: $(DEV)/ready  ## load on two workers while 20 versions are published and a label moves 20 times
+	$(DEV)/bin/python benchmarks/hot_reload.py
+
+lock: $(DEV)/ready  ## resolve requirements/*.txt again (needs uv)
+	sh requirements/lock.sh
+
+clean:  ## remove the virtual environments and caches; never the registry
+	rm -rf $(VENV) $(DEV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+
+# A stamp is written last, so that an installation that was interrupted is done again.
+$(VENV)/ready: requirements/runtime.txt pyproject.toml
+	@echo "installing mlapi into $(VENV) (once, about half a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlapi needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python $(INSTALL) requirements/runtime.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -m venv $(DEV)
+	@$(DEV)/bin/python $(INSTALL) requirements/dev.txt
+	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LOWEST)/ready: requirements/lowest.txt pyproject.toml
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python $(INSTALL) requirements/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,103 @@
+"""Settings: read from the environment once, typed, frozen; the only reader of `os.environ`."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self
+
+from mlapi.errors import ConfigError
+
+PREFIX = "MLAPI_"
+ARTIFACTS = Path("artifacts")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def _level(text: str) -> str:
+    if text.lower() not in {"debug", "info", "warning", "error"}:
+        raise ValueError(text)
+    return text.lower()
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isdecimal() and 0 <= int(port) < 2**16):
+        raise ValueError(text)
+    return text
+
+
+def _setting(default: object, read: Callable[[str], object], kind: str, teaches: str) -> Any:  # noqa: ANN401 (dataclasses.field is typed so)
+    return field(default=default, metadata={"read": read, "kind": kind, "teaches": teaches})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings; each is the environment variable `MLAPI_<NAME>`."""
+
+    registry: Path = _setting(ARTIFACTS, Path, "a folder", "the registry that is served")
+    bind: str = _setting(
+        "127.0.0.1:8000", _address, "HOST:PORT", "the address the server listens on",
+    )
+    workers: int = _setting(2, _positive, "a whole number >= 1", "worker processes")
+    threads: int = _setting(4, _positive, "a whole number >= 1", "request threads in each worker")
+    compute_threads: int = _setting(
+        1, _positive, "a whole number >= 1", "threads that one prediction may use (OpenMP, BLAS)",
+    )
+    max_body_bytes: int = _setting(
+        64 * 2**20, _positive, "bytes, >= 1", "largest request body, on the wire and inflated",
+    )
+    max_artifact_bytes: int = _setting(
+        8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
+    )
+    poll_seconds: float = _setting(
+        0.5, _seconds, "seconds > 0", "how often a worker looks for changes in the registry",
+    )
+    graceful_seconds: int = _setting(
+        10, _positive, "seconds, >= 1", "time for requests in flight when the server stops",
+    )
+    log_level: str = _setting(
+        "info", _level, "debug, info, warning or error", "the least level that is logged",
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the settings that `environ` (default: the process's own) asks for.
+
+        Raises ConfigError on an `MLAPI_` name that is none, and on a value that does not fit.
+        """
+        given = os.environ if environ is None else environ
+        known = {PREFIX + setting.name.upper(): setting for setting in fields(cls)}
+        values = {}
+        for name, text in given.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in known:
+                raise ConfigError(_unknown(name, list(known)))
+            setting = known[name]
+            try:
+                values[setting.name] = setting.metadata["read"](text)
+            except ValueError:
+                kind = setting.metadata["kind"]
+                msg = f"{name} is '{text}'; expected {kind}, such as {setting.default}"
+                raise ConfigError(msg) from None
+        return cls(**values)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+    return f"{name} is not a setting; {hint}"

@@ -1,0 +1,181 @@
+"""Every exception mlapi raises on purpose.
+
+    MlapiError
+    ├── InvalidRequest              what a caller sent cannot be used; carries every fault found
+    │   └── SignatureMismatch       well-formed, but not what this model version takes
+    ├── UnsupportedMediaType        content type or encoding that no reader exists for
+    ├── BodyTooLarge                a body beyond the limit, on the wire or inflated
+    ├── NotFound
+    │   ├── ModelNotFound
+    │   ├── VersionNotFound
+    │   └── LabelNotFound
+    ├── ModelNotReady               known, but no version of it can answer now
+    ├── VerbNotSupported            the model cannot do what the path asks for
+    ├── ModelRefusedInput           the model itself raised ValueError on the values
+    ├── ModelFailed                 the model raised anything else
+    ├── RegistryError
+    │   ├── InvalidName             a name, version or label outside the grammar
+    │   ├── VersionRefused          a version that is not loaded, with the reason (quarantine)
+    │   ├── VersionInUse            a label points to it
+    │   ├── PublishRefused          the model cannot become a version
+    │   └── StorageFailed           the operating system refused to write
+    ├── TrainingError               data, target or options that nothing can be learned from
+    ├── ConfigError                 a setting that is unknown or has no valid value
+    └── ServerUnreachable           the client could not talk to a server, or not understand it
+
+None of them knows HTTP: `mlapi.resources.errors` maps classes to statuses, `mlapi.cli.main` to exit
+codes. Messages are one sentence, safe to show to a caller, and never repeat values that were sent.
+"""
+
+from collections.abc import Sequence
+
+
+class MlapiError(Exception):
+    """The base of all of them; `str()` is the sentence for a person."""
+
+
+class InvalidRequest(MlapiError):
+    """The request cannot be understood; `faults` names what is wrong, at most twenty."""
+
+    def __init__(self, faults: Sequence[str], total: int | None = None) -> None:
+        self.faults = tuple(faults)
+        self.total = len(self.faults) if total is None else total
+        super().__init__(_sentence(self.faults, self.total))
+
+
+class SignatureMismatch(InvalidRequest):
+    """The request is well-formed but does not fit the signature of the version it asks."""
+
+
+class UnsupportedMediaType(MlapiError):
+    """No reader exists for this content type or content encoding."""
+
+
+class BodyTooLarge(MlapiError):
+    """The body is larger than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the body is larger than the limit of {limit} bytes")
+
+
+class NotFound(MlapiError):
+    """What was asked for by name is not in the registry."""
+
+
+class ModelNotFound(NotFound):
+    """No version of a model of this name exists; `nearest` is a known name that looks alike."""
+
+    def __init__(self, name: str, nearest: str | None = None) -> None:
+        self.name = name
+        self.nearest = nearest
+        hint = f"; did you mean '{nearest}'?" if nearest else ""
+        super().__init__(f"model '{name}' is unknown{hint}")
+
+
+class VersionNotFound(NotFound):
+    """The model exists, this version of it does not."""
+
+    def __init__(self, name: str, version: str, known: Sequence[int] = ()) -> None:
+        self.name = name
+        self.version = version
+        self.known = tuple(known)
+        newest = f"; the newest is {self.known[-1]}" if self.known else ""
+        super().__init__(f"model '{name}' has no version '{version}'{newest}")
+
+
+class LabelNotFound(NotFound):
+    """The model exists, this label of it does not."""
+
+    def __init__(self, name: str, label: str, known: Sequence[str] = ()) -> None:
+        self.name = name
+        self.label = label
+        self.known = tuple(known)
+        labels = f"; its labels are {', '.join(self.known)}" if self.known else "; it has no labels"
+        super().__init__(f"model '{name}' has no label '{label}'{labels}")
+
+
+class ModelNotReady(MlapiError):
+    """The model or version is known, but nothing of it can answer now."""
+
+    def __init__(self, name: str, version: int | None, reason: str) -> None:
+        self.name = name
+        self.version = version
+        self.reason = reason
+        which = f"version {version} of model '{name}'" if version else f"model '{name}'"
+        super().__init__(f"{which} is not ready: {reason}")
+
+
+class VerbNotSupported(MlapiError):
+    """The model cannot do what was asked, such as probabilities from a regressor."""
+
+
+class ModelRefusedInput(MlapiError):
+    """The model raised ValueError on the values; the sentence is the model's own, one line."""
+
+
+class ModelFailed(MlapiError):
+    """The model raised something else than ValueError; the detail is for the log alone."""
+
+
+class RegistryError(MlapiError):
+    """Something about the registry's files."""
+
+
+class InvalidName(RegistryError):
+    """A name, version or label is outside the grammar."""
+
+
+class VersionRefused(RegistryError):
+    """A version is not loaded, because a check before or after parsing failed."""
+
+    def __init__(self, name: str, version: int, reason: str) -> None:
+        self.name = name
+        self.version = version
+        self.reason = reason
+        super().__init__(f"version {version} of model '{name}' is refused: {reason}")
+
+
+class VersionInUse(RegistryError):
+    """A version cannot go while labels point to it."""
+
+    def __init__(self, name: str, version: int, labels: Sequence[str]) -> None:
+        self.name = name
+        self.version = version
+        self.labels = tuple(labels)
+        super().__init__(
+            f"version {version} of model '{name}' carries the label {', '.join(self.labels)}; "
+            "move or remove the label first",
+        )
+
+
+class PublishRefused(RegistryError):
+    """The model cannot become a version; the sentence says why and what to do."""
+
+
+class StorageFailed(RegistryError):
+    """The operating system refused a write; carries its errno text."""
+
+    def __init__(self, doing: str, error: OSError) -> None:
+        self.errno = error.errno
+        super().__init__(f"{doing} failed: {error.strerror or type(error).__name__}")
+
+
+class TrainingError(MlapiError):
+    """The data, the target or the options cannot be trained on."""
+
+
+class ConfigError(MlapiError):
+    """A setting is unknown or its value is not valid."""
+
+
+class ServerUnreachable(MlapiError):
+    """A server did not answer, or not in a way the client understands."""
+
+
+def _sentence(faults: Sequence[str], total: int) -> str:
+    if total == 1:
+        return faults[0]
+    listed = "; ".join(f"({i}) {fault}" for i, fault in enumerate(faults, 1))
+    more = f"; and {total - len(faults)} more" if total > len(faults) else ""
+    return f"{total} faults: {listed}{more}"

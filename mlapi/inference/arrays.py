@@ -1,0 +1,147 @@
+"""Decoded JSON values to numpy arrays, whole lists at a time, by the datatype rules of the contract.
+
+The kinds of a list are looked at as a set; only a list with a misfit is walked, to name the misfit.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mlapi.inference.faults import Faults
+from mlapi.inference.signature import NUMPY_TYPES, wanted
+from mlapi.inference.values import Array
+
+Where = Callable[[int], str]
+
+LARGEST_DOUBLE = int(np.finfo("f8").max)
+
+_FLOATS = {"FP16", "FP32", "FP64"}
+_KINDS: dict[str, set[type]] = {"BYTES": {str}, "BOOL": {bool}}
+_NUMBERS: set[type] = {int, float}
+_GOT = {str: "text", bool: "true or false", type(None): "null", dict: "an object", list: "a list",
+        int: "a number", float: "a number"}  # fmt: skip
+
+
+def array_of(
+    values: list[Any], datatype: str, where: Where, faults: Faults, *, null: bool = False,
+) -> Array | None:
+    """Return a flat array of `datatype` from decoded values, or None after noting their faults.
+
+    `null` reads null as NaN, for floating datatypes only. `where(i)` names the place of value i.
+    """
+    kinds = set(map(type, values))
+    if null and datatype in _FLOATS:
+        kinds.discard(type(None))
+    if not kinds <= _KINDS.get(datatype, _NUMBERS) and not _bits(values, kinds, datatype):
+        faults.extend(_misfits(values, datatype, where, null=null))
+        return None
+    if datatype == "BYTES":
+        return _objects(values)
+    if datatype in _FLOATS or datatype == "BOOL":
+        return _floats(values, datatype, where, faults)
+    return _integers(values, datatype, where, faults)
+
+
+def cast(array: Array, datatype: str, where: Where, faults: Faults) -> Array | None:
+    """Return `array` in `datatype` where that keeps every value, or None after noting the faults.
+
+    Numbers may change between numeric datatypes: to a floating one always, to an integer one if they
+    are whole and in range. Text never becomes a number, nor a number text.
+    """
+    wire, model = array.dtype, np.dtype(NUMPY_TYPES[datatype])
+    if wire == model:
+        return array
+    if (wire == object) != (model == object):
+        got = "text" if wire == object else "numbers"
+        faults.add(f"{where(-1)} holds {got}; expected {wanted(datatype)}")
+        return None
+    if model.kind == "b" or wire.kind == "b":
+        return _cast_bits(array, model, where, faults)
+    if model.kind == "f":
+        with np.errstate(over="ignore"):
+            narrow = array.astype(model)
+        return _unless(np.isinf(narrow) & ~np.isinf(array.astype("f8")), narrow, datatype, where, faults)
+    return _whole(array, datatype, where, faults)
+
+
+def _bits(values: list[Any], kinds: set[type], datatype: str) -> bool:
+    return datatype == "BOOL" and kinds <= {bool, int} and set(values) <= {0, 1}
+
+
+def _objects(values: list[Any]) -> Array:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _floats(values: list[Any], datatype: str, where: Where, faults: Faults) -> Array | None:
+    try:
+        array = np.array(values, dtype=NUMPY_TYPES["BOOL" if datatype == "BOOL" else "FP64"])
+    except OverflowError:  # an integer beyond the doubles
+        faults.extend(
+            f"{where(i)}: expected a number that fits {datatype}"
+            for i, value in enumerate(values)
+            if isinstance(value, int) and abs(value) > LARGEST_DOUBLE
+        )
+        return None
+    return array if datatype == "BOOL" else cast(array, datatype, where, faults)
+
+
+def _integers(values: list[Any], datatype: str, where: Where, faults: Faults) -> Array | None:
+    if set(map(type, values)) == {int}:
+        try:
+            return cast(np.array(values, "<u8" if datatype == "UINT64" else "<i8"), datatype, where, faults)
+        except OverflowError:  # one of them fits no machine integer: the walk below names it
+            pass
+    limits = np.iinfo(NUMPY_TYPES[datatype])
+    bad = [
+        i for i, value in enumerate(values)
+        if value != value or value in (float("inf"), float("-inf"))  # noqa: PLR0124 (NaN)
+        or int(value) != value or not limits.min <= value <= limits.max
+    ]  # fmt: skip
+    if bad:
+        faults.extend(f"{where(i)}: expected {_range(datatype)}" for i in bad)
+        return None
+    return np.array([int(value) for value in values], dtype=NUMPY_TYPES[datatype])
+
+
+def _cast_bits(array: Array, model: np.dtype[Any], where: Where, faults: Faults) -> Array | None:
+    if model.kind != "b":
+        return array.astype(model)
+    return _unless((array != 0) & (array != 1), array.astype(model), "BOOL", where, faults)
+
+
+def _whole(array: Array, datatype: str, where: Where, faults: Faults) -> Array | None:
+    limits = np.iinfo(NUMPY_TYPES[datatype])
+    if array.dtype.kind == "f":
+        bad = ~(np.isfinite(array) & (np.floor(array) == array))
+        # the bound above is exact in doubles, while the largest INT64 is not: it would round up to it
+        bad |= (array < float(limits.min)) | (array >= 2.0 ** (limits.bits - (limits.min < 0)))
+    else:
+        exact = array.astype(object)
+        bad = np.asarray((exact < int(limits.min)) | (exact > int(limits.max)), dtype=bool)
+    safe = np.where(bad, 0, array).astype(NUMPY_TYPES[datatype])
+    return _unless(bad, safe, datatype, where, faults)
+
+
+def _unless(bad: Array, array: Array, datatype: str, where: Where, faults: Faults) -> Array | None:
+    if not bad.any():
+        return array
+    words = "true or false" if datatype == "BOOL" else _range(datatype)
+    faults.extend(f"{where(int(i))}: expected {words}" for i in np.flatnonzero(bad))
+    return None
+
+
+def _range(datatype: str) -> str:
+    if datatype in _FLOATS:
+        return f"a number that fits {datatype}"
+    limits = np.iinfo(NUMPY_TYPES[datatype])
+    return f"an integer from {limits.min} to {limits.max}"
+
+
+def _misfits(values: list[Any], datatype: str, where: Where, *, null: bool) -> Iterator[str]:
+    fine = _KINDS.get(datatype, _NUMBERS) | ({type(None)} if null and datatype in _FLOATS else set())
+    for i, value in enumerate(values):
+        if type(value) not in fine and not (datatype == "BOOL" and value in (0, 1) and type(value) is int):
+            yield f"{where(i)}: expected {wanted(datatype)}, got {_GOT.get(type(value), 'something else')}"

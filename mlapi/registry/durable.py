@@ -1,0 +1,173 @@
+"""Every write to the registry, durable: the only module that opens files for writing or renames.
+
+A file is written whole under a name nobody reads, synced, and only then put in place by one rename;
+the folder is synced before the caller hears of success. A process killed anywhere in between leaves
+at most a `.tmp-*` that no reader looks at. (Pillai et al., OSDI 2014, on what file systems promise.)
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mlapi.errors import StorageFailed
+
+TEMPORARY = ".tmp-"
+ABANDONED_SECONDS = 3600.0
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+
+
+@contextlib.contextmanager
+def storage(doing: str) -> Iterator[None]:
+    """Turn an OSError inside into StorageFailed, which names what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(doing, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` and its missing parents, each entry synced."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+    _sync(path.parent)
+
+
+def stage(parent: Path, files: Iterable[tuple[str, bytes]]) -> Path:
+    """Return a new temporary folder in `parent` that holds `files`, read-only and synced."""
+    folder = parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o755)
+    try:
+        for name, data in files:
+            _write_new(folder / name, data)
+        _sync(folder)
+    except BaseException:
+        discard(folder)
+        raise
+    return folder
+
+
+def rewrite(folder: Path, name: str, data: bytes) -> None:
+    """Put another content into a file of a folder that is not published yet."""
+    staged = folder / f"{TEMPORARY}{name}"
+    _write_new(staged, data)
+    staged.rename(folder / name)
+    _sync(folder)
+
+
+def put(folder: Path, target: Path) -> bool:
+    """Move a staged folder onto `target` and sync; False, and nothing done, where that is taken."""
+    folder.chmod(0o555)
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            folder.chmod(0o755)
+            return False
+        raise
+    _sync(target.parent)
+    return True
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put `data` in place of the file `path` at once: readers see the old or the new, whole."""
+    staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        _write_new(staged, data)
+        staged.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staged.unlink()
+        raise
+    _sync(path.parent)
+
+
+def mark(folder: Path, name: str, data: bytes) -> None:
+    """Add one file to a published folder, whole or not at all."""
+    folder.chmod(0o755)
+    replace(folder / name, data)
+    folder.chmod(0o555)
+
+
+def empty(folder: Path, keep: str) -> int:
+    """Remove all of a folder but the file `keep`; return the bytes that were freed."""
+    folder.chmod(0o755)
+    freed = 0
+    for entry in list(folder.iterdir()):
+        if entry.name != keep:
+            freed += entry.lstat().st_size
+            entry.unlink()
+    _sync(folder)
+    folder.chmod(0o555)
+    return freed
+
+
+def discard(path: Path) -> int:
+    """Remove a temporary file or folder; return the bytes that were freed."""
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        freed = path.lstat().st_size
+        path.unlink()
+        return freed
+    path.chmod(0o755)
+    freed = sum(discard(entry) for entry in list(path.iterdir()))
+    path.rmdir()
+    return freed
+
+
+def collect(parent: Path, older_than: float = ABANDONED_SECONDS) -> int:
+    """Remove what killed writers left in `parent` more than `older_than` seconds ago; return the bytes."""
+    freed = 0
+    for path in parent.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):  # its writer, or another collector, was faster
+            if time.time() - path.lstat().st_mtime > older_than:
+                freed += discard(path)
+    return freed
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a model's folder: for labels and deletion, never for publishing.
+
+    An advisory `flock` on a file of its own, so that it works between threads, processes and (NFS 4)
+    hosts; a killed holder frees it.
+    """
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def export(path: Path, data: bytes) -> None:
+    """Write a file outside the registry, such as an archive: whole or not at all, existing ones replaced."""
+    replace(path.absolute(), data)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, _NEW, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fchmod(descriptor, 0o444)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

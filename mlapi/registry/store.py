@@ -1,0 +1,260 @@
+"""The registry's folders: which models, versions and labels exist, read from disk; and their changes."""
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mlapi.errors import (
+    InvalidName,
+    LabelNotFound,
+    ModelNotFound,
+    PublishRefused,
+    RegistryError,
+    VersionInUse,
+    VersionNotFound,
+    VersionRefused,
+)
+from mlapi.registry import durable, manifest
+from mlapi.registry.manifest import Manifest, ManifestError
+from mlapi.registry.names import check_label, check_name, is_name, version_number
+
+HEAD = "HEAD"
+LABELS = "labels.json"
+TOMBSTONE = "deleted.json"
+LABELS_FORMAT = 1
+LARGEST_LABELS = 64 * 1024
+
+
+class UnsafeFileError(Exception):
+    """A file is not the plain, singly linked one that the registry writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A registry folder. Reading never writes; a missing folder is an empty registry."""
+
+    root: Path
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def head(self) -> bytes:
+        """Return the token that changes with every change of the registry; empty before the first."""
+        try:
+            return (self.root / HEAD).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names that have at least one version, sorted."""
+        return tuple(name for name in self.folders() if self.versions(name))
+
+    def folders(self) -> tuple[str, ...]:
+        """Return the names that ever had a version, sorted."""
+        return tuple(sorted(name for name in _folders(self.root) if is_name(name)))
+
+    def versions(self, name: str) -> tuple[int, ...]:
+        """Return the versions of a model that are not deleted, ascending; empty where there are none."""
+        return tuple(n for n in self.numbers(name) if not self._is_retired(name, n))
+
+    def retired(self, name: str) -> tuple[int, ...]:
+        """Return the versions that were deleted, ascending; their numbers stay taken."""
+        return tuple(n for n in self.numbers(name) if self._is_retired(name, n))
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return every version number ever taken, deleted ones too, ascending."""
+        found = (version_number(entry) for entry in _folders(self.folder(name)))
+        return tuple(sorted(number for number in found if number is not None))
+
+    def folder(self, name: str, version: int | None = None) -> Path:
+        """Return the folder of a model or a version, whether it exists or not."""
+        model = self.root / check_name(name)
+        return model if version is None else model / str(version)
+
+    def require(self, name: str, version: int | None = None) -> int:
+        """Return the version asked for, or the newest; raise ModelNotFound or VersionNotFound."""
+        known = self.versions(name)
+        if not known:
+            raise ModelNotFound(name, nearest(name, self.models()))
+        if version is not None and version not in known:
+            raise VersionNotFound(name, str(version), known)
+        return known[-1] if version is None else version
+
+    def manifest(self, name: str, version: int) -> Manifest:
+        """Return the manifest of a version.
+
+        Raises VersionRefused where it is missing, unsafe, broken, or of another version.
+        """
+        try:
+            data = self.read(name, version, manifest.FILE, manifest.LARGEST)
+            read = manifest.loads(data)
+        except FileNotFoundError as error:
+            raise VersionRefused(name, version, "its manifest is missing") from error
+        except (ManifestError, UnsafeFileError) as error:
+            raise VersionRefused(name, version, str(error)) from error
+        if (read.name, read.version) != (name, version):
+            reason = f"its manifest is that of '{read.name}' version {read.version}"
+            raise VersionRefused(name, version, reason)
+        return read
+
+    def read(self, name: str, version: int, file: str, largest: int, size: int | None = None) -> bytes:
+        """Return the bytes of one file of a version, read once through one descriptor.
+
+        Raises UnsafeFileError before reading where the file is a link, a device, a folder or a pipe,
+        has another name (hard link), or is not `size` bytes, or more than `largest`.
+        """
+        return _read_plain(self.folder(name, version) / file, largest, size)
+
+    def fingerprint(self, name: str, version: int) -> tuple[object, ...]:
+        """Return what changes when any file of a version is written, replaced or removed."""
+        try:
+            with os.scandir(self.folder(name, version)) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        except FileNotFoundError:
+            return ()
+        return tuple(sorted((file, stat.st_ino, stat.st_size, stat.st_mtime_ns) for file, stat in found))
+
+    def labels(self, name: str) -> dict[str, int]:
+        """Return the labels of a model, sorted by label; empty where it has none."""
+        return self._labels(name)[0]
+
+    # -- changing -----------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Change HEAD, so that readers look again. Its random part makes racing writers visible."""
+        with durable.storage("writing the registry's HEAD"):
+            generation = int((self.head() or b"0").split()[0]) + 1
+            durable.replace(self.root / HEAD, f"{generation} {secrets.token_hex(8)}\n".encode())
+
+    def add(self, draft: Manifest, files: Sequence[tuple[str, bytes]]) -> Manifest:
+        """Write a version under the next free number and return its manifest; only then is it there.
+
+        Takes no lock: a number that another publisher took meanwhile is stepped over. Raises
+        PublishRefused where the manifest cannot be written, StorageFailed where a file cannot.
+        """
+        with durable.storage(f"publishing '{draft.name}'"):
+            folder = self.folder(draft.name)
+            durable.make_folder(folder)
+            durable.collect(folder)
+            numbers, live = self.numbers(draft.name), self.versions(draft.name)
+            draft = replace(draft, version=(numbers or (0,))[-1] + 1, parent=live[-1] if live else None)
+            staged = durable.stage(folder, [*files, (manifest.FILE, _manifest(draft))])
+            try:
+                while not durable.put(staged, self.folder(draft.name, draft.version)):
+                    draft = replace(draft, version=draft.version + 1)
+                    durable.rewrite(staged, manifest.FILE, _manifest(draft))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    durable.discard(staged)
+                raise
+        self.touch()
+        return draft
+
+    def label(self, name: str, label: str, version: int) -> None:
+        """Point a label to a version, atomically. The caller has made sure that the version loads."""
+        check_label(label)
+        self._change_labels(name, lambda labels: {**labels, label: self.require(name, version)})
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Remove a label; LabelNotFound where the model has none of that name."""
+        self.require(name)
+
+        def without(labels: dict[str, int]) -> dict[str, int]:
+            if label not in labels:
+                raise LabelNotFound(name, label, tuple(labels))
+            return {key: value for key, value in labels.items() if key != label}
+
+        self._change_labels(name, without)
+
+    def delete(self, name: str, version: int) -> None:
+        """Retire a version at once; its number is never given again, its bytes go with `gc`.
+
+        Raises VersionInUse while a label points to it.
+        """
+        self.require(name, version)
+        with durable.storage(f"deleting version {version} of '{name}'"), durable.locked(self.folder(name)):
+            holding = [label for label, held in self.labels(name).items() if held == version]
+            if holding:
+                raise VersionInUse(name, version, holding)
+            durable.mark(self.folder(name, version), TOMBSTONE, b"{}\n")
+        self.touch()
+
+    def _is_retired(self, name: str, version: int) -> bool:
+        return (self.folder(name, version) / TOMBSTONE).exists()
+
+    def _change_labels(self, name: str, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
+        self.require(name)
+        with durable.storage(f"changing the labels of '{name}'"), durable.locked(self.folder(name)):
+            labels, serial = self._labels(name)
+            document = {"format": LABELS_FORMAT, "serial": serial + 1, "labels": change(labels)}
+            durable.replace(self.folder(name) / LABELS, manifest.canonical(document))
+        self.touch()
+
+    def _labels(self, name: str) -> tuple[dict[str, int], int]:
+        path = self.folder(name) / LABELS
+        try:
+            document = manifest.strict_json(_read_plain(path, LARGEST_LABELS))
+            return _labels_in(document), int(document["serial"])
+        except FileNotFoundError:
+            return {}, 0
+        except (UnsafeFileError, InvalidName, ValueError, KeyError, TypeError, AttributeError) as error:
+            msg = f"the {LABELS} of model '{name}' is damaged: {error}"
+            raise RegistryError(msg) from error
+
+
+def _manifest(draft: Manifest) -> bytes:
+    try:
+        return manifest.dumps(draft)
+    except ManifestError as error:
+        msg = f"the manifest of '{draft.name}' cannot be written: {error}"
+        raise PublishRefused(msg) from error
+
+
+def _labels_in(document: Any) -> dict[str, int]:  # noqa: ANN401 (decoded JSON)
+    if document["format"] != LABELS_FORMAT:
+        raise ValueError(f"it has format {document['format']!r}; this mlapi reads {LABELS_FORMAT}")
+    return {check_label(key): int(value) for key, value in sorted(document["labels"].items())}
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that looks most like `name`, or None."""
+    near = get_close_matches(name, list(known), n=1)
+    return near[0] if near else None
+
+
+def _folders(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        msg = f"'{path.name}' cannot be opened: {error.strerror}"
+        raise UnsafeFileError(msg) from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            msg = f"'{path.name}' is not a regular file"
+            raise UnsafeFileError(msg)
+        if found.st_nlink != 1:
+            msg = f"'{path.name}' has {found.st_nlink} names; expected a file of its own"
+            raise UnsafeFileError(msg)
+        if size is not None and found.st_size != size:
+            msg = f"'{path.name}' has {found.st_size} bytes; the manifest says {size}"
+            raise UnsafeFileError(msg)
+        if found.st_size > largest:
+            msg = f"'{path.name}' has {found.st_size} bytes; the limit is {largest}"
+            raise UnsafeFileError(msg)
+        return file.read(found.st_size)

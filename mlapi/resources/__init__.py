@@ -1,0 +1,1 @@
+"""The HTTP faces: Flask-RESTful resources that load, call and dump."""

@@ -1,0 +1,52 @@
+"""Flask-RESTful, with its error handling handed back to Flask, and the path segments of both faces."""
+
+from typing import Any
+
+import flask_restful
+from flask import Response
+from werkzeug.routing import BaseConverter
+
+from mlapi.errors import ModelNotFound, VersionNotFound
+from mlapi.inference.faults import quoted
+from mlapi.inference.values import Target
+from mlapi.registry.names import is_name, version_number
+
+JSON = "application/json"
+
+
+class Api(flask_restful.Api):
+    """Lets the app's one error table answer for every resource.
+
+    Flask-RESTful 0.3.10 answers errors of its own endpoints itself, and otherwise in tests than in
+    production; Flask 3.2 will pass one argument more, hence `*args`.
+    """
+
+    def error_router(self, original_handler: Any, *args: Any) -> Any:  # noqa: ANN401 (Flask's own handlers)
+        """Return what Flask would have answered."""
+        return original_handler(*args)
+
+
+class Segment(BaseConverter):
+    """One path segment that ends at a slash or at the colon before a verb. The grammar comes later."""
+
+    regex = "[^/:]+"
+
+
+def target_of(name: str, version: str | None = None, label: str | None = None) -> Target:
+    """Return what the path names; raises ModelNotFound or VersionNotFound for what cannot exist."""
+    if not is_name(name):
+        raise ModelNotFound(quoted(name)[1:-1])
+    if version is None:
+        return Target(name, None, None if label is None else quoted(label)[1:-1])
+    number = version_number(version)
+    if number is None:
+        raise VersionNotFound(name, quoted(version)[1:-1])
+    return Target(name, number)
+
+
+def json_response(body: bytes, status: int = 200, version: int | None = None) -> Response:
+    """Return `body` as exactly `application/json`; a version that answered is named in a header."""
+    response = Response(body, status, content_type=JSON)
+    if version is not None:
+        response.headers["X-Model-Version"] = str(version)
+    return response

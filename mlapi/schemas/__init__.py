@@ -1,0 +1,1 @@
+"""Wire bytes to values and back: one module a protocol, no HTTP."""

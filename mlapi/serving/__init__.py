@@ -1,0 +1,1 @@
+"""Serving: one data plane between the protocols and the loaded models."""
