@@ -69,10 +69,10 @@ class Candidate:
     def _against_sample(self, mine: Mapping[str, Array], keep: Array) -> list[str]:
         """Compare with what the model says to the sample itself, untouched by mlapi."""
         framed = hasattr(self.sample, "iloc")
-        fitted = getattr(self.model, "feature_names_in_", None)
+        fitted: Any = getattr(self.model, "feature_names_in_", None)
         if self.runtime == "onnx" or framed == (fitted is None):
             return []  # scikit-learn would warn of names missing or unexpected; the typed rows have them right
-        rows = self.sample[list(fitted or ())].iloc[keep] if framed else np.asarray(self.sample)[keep]
+        rows = self.sample[list(fitted)].iloc[keep] if framed else np.asarray(self.sample)[keep]
         answer = np.asarray(self.model.predict(rows))
         answer = answer.reshape(len(answer), -1).astype(mine["predict"].dtype)
         return reference.differences({"predict": mine["predict"]}, {"predict": answer})

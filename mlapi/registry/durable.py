@@ -42,6 +42,19 @@ def make_folder(path: Path) -> None:
     _sync(path.parent)
 
 
+def anchor(path: Path) -> None:
+    """Sync the entries that lead to `path`, up to the root of its file system.
+
+    Whoever made these folders may have been killed before it did. Folders that may not be read are left out.
+    """
+    device = path.stat().st_dev
+    for folder in path.absolute().parents:
+        if folder.stat().st_dev != device:
+            return
+        with contextlib.suppress(PermissionError):
+            _sync(folder)
+
+
 def stage(parent: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     """Return a new temporary folder in `parent` that holds `files`, read-only and synced."""
     folder = parent / f"{TEMPORARY}{secrets.token_hex(8)}"
@@ -51,7 +64,8 @@ def stage(parent: Path, files: Iterable[tuple[str, bytes]]) -> Path:
             _write_new(folder / name, data)
         _sync(folder)
     except BaseException:
-        discard(folder)
+        with contextlib.suppress(OSError):
+            discard(folder)
         raise
     return folder
 
@@ -93,13 +107,22 @@ def replace(path: Path, data: bytes) -> None:
 
 def mark(folder: Path, name: str, data: bytes) -> None:
     """Add one file to a published folder, whole or not at all."""
-    folder.chmod(0o755)
-    replace(folder / name, data)
-    folder.chmod(0o555)
+    staged = folder.parent / f"{TEMPORARY}{secrets.token_hex(8)}"  # where `collect` finds it, if we are killed
+    try:
+        _write_new(staged, data)
+        folder.chmod(0o755)
+        staged.rename(folder / name)
+        folder.chmod(0o555)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staged.unlink()
+        raise
+    _sync(folder)
 
 
 def empty(folder: Path, keep: str) -> int:
     """Remove all of a folder but the file `keep`; return the bytes that were freed."""
+    _sync(folder)  # `keep` first: its writer may have been killed before it synced
     folder.chmod(0o755)
     freed = 0
     for entry in list(folder.iterdir()):
@@ -127,7 +150,7 @@ def collect(parent: Path, older_than: float = ABANDONED_SECONDS) -> int:
     """Remove what killed writers left in `parent` more than `older_than` seconds ago; return the bytes."""
     freed = 0
     for path in parent.glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(FileNotFoundError):  # its writer, or another collector, was faster
+        with contextlib.suppress(OSError):  # another collector was faster, or it is not ours to remove
             if time.time() - path.lstat().st_mtime > older_than:
                 freed += discard(path)
     return freed

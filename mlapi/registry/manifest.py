@@ -6,6 +6,7 @@ old readers may ignore does not raise it, and old readers keep it out of the val
 """
 
 import hashlib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from mlapi.runtimes.predictor import Feed
 
 FORMAT = 1
 FILE = "manifest.json"
+DIGEST = "sha256"  # the member that holds the digest of the canonical JSON of all others
 LARGEST = 64 * 1024
 FILES = ("model.joblib", "model.skops", "model.onnx", "reference.npz", "card.md")
 FEEDS = ("array", "frame", "objects", "tensors")
@@ -92,7 +94,7 @@ def dumps(manifest: Manifest) -> bytes:
     Raises ManifestError where it would exceed 64 kB or hold a number that JSON has no form for.
     """
     try:
-        data = canonical({"format": FORMAT, **asdict(manifest)})
+        data = sealed({"format": FORMAT, **asdict(manifest)})
     except ValueError as error:
         msg = "a metric or parameter is not a finite number"
         raise ManifestError(msg) from error
@@ -106,7 +108,7 @@ def loads(data: bytes) -> Manifest:
     """Return the manifest that `data` holds.
 
     Raises ManifestError on more than 64 kB, JSON that is not strict (duplicate keys, NaN), a format
-    other than 1, and every member that does not fit the schema.
+    other than 1, any byte that is not as written, and every member that does not fit the schema.
     """
     if len(data) > LARGEST:
         msg = f"the manifest has {len(data)} bytes; the limit is {LARGEST}"
@@ -116,15 +118,30 @@ def loads(data: bytes) -> Manifest:
     except ValueError as error:
         msg = f"the manifest is not strict JSON: {error}"
         raise ManifestError(msg) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, dict) else None
+    found = document.get("format") if isinstance(document, dict) else None
+    if type(found) is not int or found != FORMAT:
         msg = f"the manifest has format {found!r}; this mlapi reads format {FORMAT}"
+        raise ManifestError(msg)
+    if not _as_written(document, data):
+        msg = f"the manifest is not as it was written: its {DIGEST} differs"
         raise ManifestError(msg)
     try:
         return _SCHEMA.load(document)  # type: ignore[no-any-return]
     except ValidationError as error:
         msg = f"the manifest does not fit its schema: {_first(error.messages)}"
         raise ManifestError(msg) from error
+
+
+def sealed(document: Mapping[str, Any]) -> bytes:
+    """Return the canonical JSON of a document with its own digest in it; ValueError on NaN or Infinity."""
+    return canonical({**document, DIGEST: hashlib.sha256(canonical(document)).hexdigest()})
+
+
+def _as_written(document: Mapping[str, Any], data: bytes) -> bool:
+    try:
+        return sealed({key: value for key, value in document.items() if key != DIGEST}) == data
+    except (ValueError, RecursionError):
+        return False
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -134,8 +151,12 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def strict_json(data: bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """Return decoded UTF-8 JSON; ValueError on duplicate keys and on NaN or Infinity."""
-    return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_finite)
+    """Return decoded UTF-8 JSON; ValueError on duplicate keys, on NaN or Infinity, and on deep nesting."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_finite)
+    except RecursionError as error:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,6 +179,36 @@ def _first(messages: Any, path: str = "") -> str:  # noqa: ANN401 (marshmallow's
     return f"{path}: {messages[0] if isinstance(messages, list) else messages}"
 
 
+class _Flag(fields.Boolean):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if not isinstance(value, bool):  # a plain Boolean takes "yes" and 1 too
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class _Number(fields.Float):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if isinstance(value, bool | str):  # a plain Float takes "1.5" and true too
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class _Whole(fields.Integer):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if type(value) is not int:  # a plain Integer takes "1", 1.5 and true too
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class _Class(fields.Raw):
+    default_error_messages = {"invalid": "A class is a text, a number or a truth value."}  # noqa: RUF012 (marshmallow's way)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if not isinstance(value, str | int | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class _Base(Schema):
     class Meta:
         unknown = EXCLUDE
@@ -165,7 +216,7 @@ class _Base(Schema):
 
 class _FileSchema(_Base):
     name = fields.String(required=True, validate=validate.OneOf(FILES))
-    size = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    size = _Whole(required=True, validate=validate.Range(min=1))
     sha256 = fields.String(required=True, validate=validate.Regexp(rf"\A{_HEX}\Z"))
 
     @post_load
@@ -176,12 +227,12 @@ class _FileSchema(_Base):
 class _TensorSchema(_Base):
     name = fields.String(required=True, validate=validate.Length(1, 256))
     datatype = fields.String(required=True, validate=validate.OneOf(tuple(NUMPY_TYPES)))
-    shape = fields.List(fields.Integer(strict=True), required=True, validate=validate.Length(2, 2))
-    nullable = fields.Boolean(required=True)
+    shape = fields.List(_Whole(), required=True, validate=validate.Length(2, 2))
+    nullable = _Flag(required=True)
     categories = fields.List(fields.String(), required=True, allow_none=True)
     unseen = fields.String(required=True, validate=validate.OneOf(("refuse", "accept")))
-    minimum = fields.Float(required=True, allow_none=True)
-    maximum = fields.Float(required=True, allow_none=True)
+    minimum = _Number(required=True, allow_none=True)
+    maximum = _Number(required=True, allow_none=True)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> TensorSpec:
@@ -203,20 +254,20 @@ class _SignatureSchema(_Base):
 
 class _ManifestSchema(_Base):
     name = fields.String(required=True, validate=validate.Regexp(rf"\A(?:{NAME.pattern})\Z"))
-    version = fields.Integer(required=True, strict=True, validate=validate.Range(1, LARGEST_VERSION))
+    version = _Whole(required=True, validate=validate.Range(1, LARGEST_VERSION))
     runtime = fields.String(required=True, validate=validate.OneOf(("joblib", "skops", "onnx")))
     feed = fields.String(required=True, validate=validate.OneOf(FEEDS))
     files = fields.List(fields.Nested(_FileSchema), required=True, validate=validate.Length(2, len(FILES)))
     signature = fields.Nested(_SignatureSchema, required=True)
-    classes = fields.List(fields.Raw(), required=True, allow_none=True)
+    classes = fields.List(_Class(), required=True, allow_none=True)
     estimator = fields.String(required=True)
     libraries = fields.Dict(fields.String(), fields.String(), required=True)
-    memory_bytes = fields.Integer(required=True, strict=True)
+    memory_bytes = _Whole(required=True)
     published_at = fields.String(required=True)
     publisher = fields.String(required=True)
-    parent = fields.Integer(required=True, strict=True, allow_none=True)
+    parent = _Whole(required=True, allow_none=True)
     code_revision = fields.String(required=True, allow_none=True)
-    metrics = fields.Dict(fields.String(), fields.Float(), required=True)
+    metrics = fields.Dict(fields.String(), _Number(), required=True)
     parameters = fields.Dict(fields.String(), required=True)
     training = fields.Dict(fields.String(), required=True)
     data = fields.Dict(fields.String(), required=True)

@@ -140,6 +140,9 @@ class Store:
         with durable.storage(f"publishing '{draft.name}'"):
             folder = self.folder(draft.name)
             durable.make_folder(folder)
+            if not self.head():  # nobody has finished a change of this registry yet
+                durable.anchor(self.root)
+            durable.collect(self.root)
             durable.collect(folder)
             numbers, live = self.numbers(draft.name), self.versions(draft.name)
             draft = replace(draft, version=(numbers or (0,))[-1] + 1, parent=live[-1] if live else None)
@@ -243,18 +246,28 @@ def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
     except OSError as error:
         msg = f"'{path.name}' cannot be opened: {error.strerror}"
         raise UnsafeFileError(msg) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            msg = f"'{path.name}' is not a regular file"
+        if fault := _unsafe(found, largest, size):
+            msg = f"'{path.name}' {fault}"
             raise UnsafeFileError(msg)
-        if found.st_nlink != 1:
-            msg = f"'{path.name}' has {found.st_nlink} names; expected a file of its own"
-            raise UnsafeFileError(msg)
-        if size is not None and found.st_size != size:
-            msg = f"'{path.name}' has {found.st_size} bytes; the manifest says {size}"
-            raise UnsafeFileError(msg)
-        if found.st_size > largest:
-            msg = f"'{path.name}' has {found.st_size} bytes; the limit is {largest}"
-            raise UnsafeFileError(msg)
-        return file.read(found.st_size)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    except OSError as error:
+        msg = f"'{path.name}' cannot be read: {error.strerror}"
+        raise UnsafeFileError(msg) from error
+    finally:
+        os.close(descriptor)
+
+
+def _unsafe(found: os.stat_result, largest: int, size: int | None) -> str | None:
+    """Return why a file with this status must not be read, or None."""
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if found.st_nlink != 1:
+        return f"has {found.st_nlink} names; expected a file of its own"
+    if size is not None and found.st_size != size:
+        return f"has {found.st_size} bytes; the manifest says {size}"
+    if found.st_size > largest:
+        return f"has {found.st_size} bytes; the limit is {largest}"
+    return None

@@ -3,6 +3,7 @@
 import zlib
 
 from flask import request
+from gunicorn.http.errors import ParseException
 
 from mlapi.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 
@@ -39,7 +40,7 @@ def _read(limit: int) -> bytes:
         while size <= limit and (part := request.stream.read(limit + 1 - size)):
             parts.append(part)
             size += len(part)
-    except OSError as error:  # the server's word for a malformed chunk, or for a client that went away
+    except (OSError, ParseException) as error:  # the client went away, or gunicorn met a malformed chunk
         raise InvalidRequest(["the body ended early or its chunks are malformed"]) from error
     if size > limit:
         raise BodyTooLarge(limit)

@@ -1,0 +1,85 @@
+"""A real gunicorn over a registry of its own, on a free port."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 30.0
+
+
+@dataclass
+class Server:
+    """One running `mlapi serve`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+    stdout: Path = field(default_factory=Path)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self, how: int = signal.SIGTERM, within: float = 20.0) -> int:
+        """Send a signal and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(within)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers that are stopped, or killed, when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def start(registry: Path, *options: str, **settings: str) -> Server:
+            port = free_port()
+            number = len(list(tmp_path.glob("server-*.log")))
+            log, out = tmp_path / f"server-{number}.log", tmp_path / f"server-{number}.out"
+            command = [sys.executable, "-m", "mlapi.cli", "serve", "--registry", str(registry),
+                       "--bind", f"127.0.0.1:{port}", *options]  # fmt: skip
+            with log.open("w") as errors, out.open("w") as lines:
+                process = subprocess.Popen(
+                    command, stdout=lines, stderr=errors, text=True, cwd=tmp_path, env={**os.environ, **settings},
+                )
+            server = Server(process, port, log, out)
+            stack.callback(_end, server)
+            wait_until_ready(server)
+            return server
+
+        yield start
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(server: Server) -> None:
+    """Return when the server is ready; fail with its log when it ended or took too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(0.05)
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{server.url}/v2/health/ready", timeout=5) as answer:
+            if answer.status == 200:
+                return
+    pytest.fail(f"the server did not get ready:\n{server.log.read_text()[-3000:]}")
+
+
+def _end(server: Server) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        server.stop()
+    server.process.kill()
+    server.process.wait()
