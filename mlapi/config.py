@@ -13,18 +13,27 @@ PREFIX = "MLAPI_"
 ARTIFACTS = Path("artifacts")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+def _folder(text: str) -> Path:
+    if not text:  # would be the current folder
         raise ValueError(text)
-    return value
+    return Path(text)
+
+
+def _positive(text: str) -> int:
+    if not _is_number(text) or int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 0 < value < float("inf"):
+    if not 0 < value < float("inf") or "_" in text:
         raise ValueError(text)
     return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _level(text: str) -> str:
@@ -35,7 +44,7 @@ def _level(text: str) -> str:
 
 def _address(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if not (host and colon and port.isdecimal() and 0 <= int(port) < 2**16):
+    if not (host and colon and _is_number(port) and 0 <= int(port) < 2**16):
         raise ValueError(text)
     return text
 
@@ -48,7 +57,7 @@ def _setting(default: object, read: Callable[[str], object], kind: str, teaches:
 class Config:
     """All settings; each is the environment variable `MLAPI_<NAME>`."""
 
-    registry: Path = _setting(ARTIFACTS, Path, "a folder", "the registry that is served")
+    registry: Path = _setting(ARTIFACTS, _folder, "a folder", "the registry that is served")
     bind: str = _setting(
         "127.0.0.1:8000", _address, "HOST:PORT", "the address the server listens on",
     )

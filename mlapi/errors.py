@@ -3,7 +3,8 @@
     MlapiError
     ├── InvalidRequest              what a caller sent cannot be used; carries every fault found
     │   └── SignatureMismatch       well-formed, but not what this model version takes
-    ├── UnsupportedMediaType        content type or encoding that no reader exists for
+    ├── UnsupportedMediaType        content type that no reader exists for
+    │   └── UnsupportedEncoding     content encoding that no reader exists for
     ├── BodyTooLarge                a body beyond the limit, on the wire or inflated
     ├── NotFound
     │   ├── ModelNotFound
@@ -29,17 +30,20 @@ codes. Messages are one sentence, safe to show to a caller, and never repeat val
 
 from collections.abc import Sequence
 
+MOST_FAULTS = 20
+"""How many faults one answer names; beyond them it only counts."""
+
 
 class MlapiError(Exception):
     """The base of all of them; `str()` is the sentence for a person."""
 
 
 class InvalidRequest(MlapiError):
-    """The request cannot be understood; `faults` names what is wrong, at most twenty."""
+    """The request cannot be understood; `faults` names what is wrong, the first twenty of `total`."""
 
     def __init__(self, faults: Sequence[str], total: int | None = None) -> None:
-        self.faults = tuple(faults)
-        self.total = len(self.faults) if total is None else total
+        self.faults = tuple(faults[:MOST_FAULTS])
+        self.total = len(faults) if total is None else total
         super().__init__(_sentence(self.faults, self.total))
 
 
@@ -48,7 +52,11 @@ class SignatureMismatch(InvalidRequest):
 
 
 class UnsupportedMediaType(MlapiError):
-    """No reader exists for this content type or content encoding."""
+    """No reader exists for this content type."""
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """No reader exists for this content encoding."""
 
 
 class BodyTooLarge(MlapiError):

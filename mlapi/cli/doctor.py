@@ -17,7 +17,7 @@ from mlapi.cli.output import json_option, print_json, print_table, registry_opti
 from mlapi.config import Config
 from mlapi.errors import ConfigError
 from mlapi.registry import upkeep
-from mlapi.registry.store import Store
+from mlapi.registry.store import LABELS, Store
 
 FLOORS = {"gunicorn": (27, 0, 1), "werkzeug": (3, 1, 6), "flask": (3, 1, 3), "marshmallow": (4, 1, 2), "skops": (0, 16)}
 """The oldest releases without a known fault that matters here."""
@@ -113,5 +113,6 @@ def _contents(store: Store) -> Iterator[Check]:
         if not problems:
             yield Check(name, "ok", f"{len(versions)} versions, all files as published")
     for finding in upkeep.damaged_labels(store):
-        advice = f"set it again: mlapi label {finding.name} LABEL VERSION"
+        damaged = "" if finding.version else f"remove {store.folder(finding.name) / LABELS} and "
+        advice = f"{damaged}set it again: mlapi label {finding.name} LABEL VERSION"
         yield Check(f"{finding.name} labels", "failed", f"{finding.problem}; {advice}")

@@ -114,6 +114,10 @@ def main() -> None:
     except MlapiError as error:
         stderr.print(f"mlapi: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(exit_code(error))
+    except OSError as error:  # a folder that may not be read, a disk that fails
+        where = f"'{error.filename}': " if error.filename else ""
+        stderr.print(f"mlapi: {where}{error.strerror or error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(exit_code(StorageFailed("", error)))
     sys.exit(code if isinstance(code, int) else 0)
 
 

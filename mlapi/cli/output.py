@@ -9,14 +9,15 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mlapi.config import Config
 
 PIPE_WIDTH = 240
 
 # a pipe has no width of its own, and a table that is folded at 80 columns is no use to grep
-stdout = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+stdout = Console(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+stderr = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def _registry(_context: click.Context, _parameter: click.Parameter, given: Path | None) -> Path:
@@ -36,13 +37,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[object]]) -> None:
-    """Print rows under column names; `-` stands for what is empty."""
+    """Print rows under column names, as they are (no markup); `-` stands for what is empty."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False,
                   show_header=any(columns))  # fmt: skip
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        table.add_row(*("-" if cell is None or cell == "" else str(cell) for cell in row))
+        table.add_row(*(Text("-" if cell is None or cell == "" else str(cell)) for cell in row))
     stdout.print(table)
 
 

@@ -10,6 +10,7 @@ from mlapi.cli.rows import Input, body_of
 from mlapi.client import Client
 from mlapi.config import Config
 from mlapi.errors import LabelNotFound
+from mlapi.registry.names import check_label
 from mlapi.registry.store import Store
 
 
@@ -55,9 +56,11 @@ def command(
 
 def _remote(name: str, file: str, version: int | None, label: str | None, url: Any, *, proba: bool) -> list[Any]:  # noqa: ANN401 (text or None)
     client = Client(url or f"http://{Config.from_environ().bind}")
+    if label is not None:
+        version = client.labelled(name, label)
     tensors = client.metadata(name, version)["inputs"]
     body = body_of(file, [Input(one["name"], one["datatype"], one["shape"][1]) for one in tensors])
-    return client.predict(name, _asking(body, proba=proba), version, label)
+    return client.predict(name, _asking(body, proba=proba), version)
 
 
 def _local(name: str, file: str, version: int | None, label: str | None, registry: Any, *, proba: bool) -> list[Any]:  # noqa: ANN401 (a path)
@@ -85,6 +88,6 @@ def _asking(body: dict[str, Any], *, proba: bool) -> dict[str, Any]:
 def _labelled(store: Store, name: str, label: str) -> int:
     store.require(name)
     labels = store.labels(name)
-    if label not in labels:
+    if check_label(label) not in labels:
         raise LabelNotFound(name, label, tuple(labels))
     return labels[label]

@@ -26,5 +26,6 @@ def command(name: str, version: int | None, registry: Path, as_json: bool) -> No
     """
     store = Store(registry)
     number = store.require(name, version)
-    text = loading.check(store, name, number)[1][card.FILE].decode()
+    manifest, files = loading.check(store, name, number)
+    text = files[card.FILE].decode() if card.FILE in files else card.render(manifest)
     say(text.rstrip(), {"name": name, "version": number, "card": text}, as_json=as_json)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mlapi.cli.output import json_option, registry_option, say
+from mlapi.registry.names import check_label
 from mlapi.registry.store import Store
 
 
@@ -20,5 +21,5 @@ def command(name: str, label: str, registry: Path, as_json: bool) -> None:  # no
     Example:
       mlapi unlabel house-prices canary
     """
-    Store(registry).unlabel(name, label)
+    Store(registry).unlabel(name, check_label(label))
     say(f"{name}: {label} removed", {"name": name, "label": label}, as_json=as_json)

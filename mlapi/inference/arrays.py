@@ -3,7 +3,7 @@
 The kinds of a list are looked at as a set; only a list with a misfit is walked, to name the misfit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def array_of(
     if null and datatype in _FLOATS:
         kinds.discard(type(None))
     if not kinds <= _KINDS.get(datatype, _NUMBERS) and not _bits(values, kinds, datatype):
-        faults.extend(_misfits(values, datatype, where, null=null))
+        _misfits(values, datatype, where, faults, null=null)
         return None
     if datatype == "BYTES":
         return _objects(values)
@@ -79,11 +79,8 @@ def _floats(values: list[Any], datatype: str, where: Where, faults: Faults) -> A
     try:
         array = np.array(values, dtype=NUMPY_TYPES["BOOL" if datatype == "BOOL" else "FP64"])
     except OverflowError:  # an integer beyond the doubles
-        faults.extend(
-            f"{where(i)}: expected a number that fits {datatype}"
-            for i, value in enumerate(values)
-            if isinstance(value, int) and abs(value) > LARGEST_DOUBLE
-        )
+        bad = [i for i, value in enumerate(values) if isinstance(value, int) and abs(value) > LARGEST_DOUBLE]
+        faults.each(bad, lambda i: f"{where(i)}: expected {_range(datatype)}")
         return None
     return array if datatype == "BOOL" else cast(array, datatype, where, faults)
 
@@ -99,9 +96,10 @@ def _integers(values: list[Any], datatype: str, where: Where, faults: Faults) ->
         i for i, value in enumerate(values)
         if value != value or value in (float("inf"), float("-inf"))  # noqa: PLR0124 (NaN)
         or int(value) != value or not limits.min <= value <= limits.max
+        or (type(value) is float and value == -(2.0**63))  # orjson's for any integer that rounds to it
     ]  # fmt: skip
     if bad:
-        faults.extend(f"{where(i)}: expected {_range(datatype)}" for i in bad)
+        faults.each(bad, lambda i: f"{where(i)}: expected {_range(datatype)}")
         return None
     return np.array([int(value) for value in values], dtype=NUMPY_TYPES[datatype])
 
@@ -115,12 +113,12 @@ def _cast_bits(array: Array, model: np.dtype[Any], where: Where, faults: Faults)
 def _whole(array: Array, datatype: str, where: Where, faults: Faults) -> Array | None:
     limits = np.iinfo(NUMPY_TYPES[datatype])
     if array.dtype.kind == "f":
-        bad = ~(np.isfinite(array) & (np.floor(array) == array))
+        double = array.astype("f8")
+        bad = ~(np.isfinite(double) & (np.floor(double) == double))
         # the bound above is exact in doubles, while the largest INT64 is not: it would round up to it
-        bad |= (array < float(limits.min)) | (array >= 2.0 ** (limits.bits - (limits.min < 0)))
+        bad |= (double < float(limits.min)) | (double >= 2.0 ** (limits.bits - (limits.min < 0)))
     else:
-        exact = array.astype(object)
-        bad = np.asarray((exact < int(limits.min)) | (exact > int(limits.max)), dtype=bool)
+        bad = (array < int(limits.min)) | (array > int(limits.max))  # exact, whatever fits the array's own type
     safe = np.where(bad, 0, array).astype(NUMPY_TYPES[datatype])
     return _unless(bad, safe, datatype, where, faults)
 
@@ -129,7 +127,7 @@ def _unless(bad: Array, array: Array, datatype: str, where: Where, faults: Fault
     if not bad.any():
         return array
     words = "true or false" if datatype == "BOOL" else _range(datatype)
-    faults.extend(f"{where(int(i))}: expected {words}" for i in np.flatnonzero(bad))
+    faults.each(np.flatnonzero(bad).tolist(), lambda i: f"{where(i)}: expected {words}")
     return None
 
 
@@ -140,8 +138,11 @@ def _range(datatype: str) -> str:
     return f"an integer from {limits.min} to {limits.max}"
 
 
-def _misfits(values: list[Any], datatype: str, where: Where, *, null: bool) -> Iterator[str]:
+def _misfits(values: list[Any], datatype: str, where: Where, faults: Faults, *, null: bool) -> None:
     fine = _KINDS.get(datatype, _NUMBERS) | ({type(None)} if null and datatype in _FLOATS else set())
-    for i, value in enumerate(values):
-        if type(value) not in fine and not (datatype == "BOOL" and value in (0, 1) and type(value) is int):
-            yield f"{where(i)}: expected {wanted(datatype)}, got {_GOT.get(type(value), 'something else')}"
+    bits = {int} if datatype == "BOOL" else set()
+    bad = [i for i, value in enumerate(values)
+           if type(value) not in fine and not (type(value) in bits and value in (0, 1))]  # fmt: skip
+    faults.each(
+        bad, lambda i: f"{where(i)}: expected {wanted(datatype)}, got {_GOT.get(type(values[i]), 'something else')}",
+    )

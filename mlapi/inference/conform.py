@@ -75,11 +75,7 @@ def _matrix(inputs: Rows | Columns, signature: Signature, faults: Faults) -> dic
         return {}
     if spec.width == 1:
         rows = [row if type(row) is list else [row] for row in rows]
-    bad = [i for i, row in enumerate(rows) if type(row) is not list or len(row) != spec.width]
-    for i in bad:
-        got = f"{len(rows[i])} values" if type(rows[i]) is list else "no list"
-        faults.add(f"row {i} has {got}; expected a list of {spec.width} numbers")
-    if bad:
+    if not _check_widths(rows, spec.width, f"a list of {spec.width} numbers", faults):
         return {}
     flat = list(chain.from_iterable(rows))
     array = array_of(flat, spec.datatype, _places(spec, signature), faults)
@@ -136,7 +132,7 @@ def _columns(inputs: Rows | Columns, signature: Signature, faults: Faults) -> di
     if lists is None:
         return arrays
     for spec, values in zip(signature.inputs, lists, strict=True):
-        flat = _unwrap(values)
+        flat = _unwrap(values, by_row=isinstance(inputs, Rows))
         array = array_of(flat, spec.datatype, _places(spec, signature), faults)
         if array is not None:
             arrays[spec.name] = array
@@ -166,14 +162,21 @@ def _plain_columns(
 ) -> Sequence[list[Any]] | None:
     if len(names) == 1:
         return [rows]
-    bad = [i for i, row in enumerate(rows) if type(row) is not list or len(row) != len(names)]
-    for i in bad:
+    wanted = f"an object by name or a list of {len(names)} values: {_listed(names)}"
+    if not _check_widths(rows, len(names), wanted, faults):
+        return None
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _check_widths(rows: list[Any], width: int, wanted: str, faults: Faults) -> bool:
+    bad = [i for i, row in enumerate(rows) if type(row) is not list or len(row) != width]
+
+    def sentence(i: int) -> str:
         got = f"{len(rows[i])} values" if type(rows[i]) is list else "no list"
-        faults.add(
-            f"row {i} has {got}; expected an object by name or a list of {len(names)} values: "
-            f"{_listed(names)}",
-        )
-    return None if bad else [list(column) for column in zip(*rows, strict=True)]
+        return f"row {i} has {got}; expected {wanted}"
+
+    faults.each(bad, sentence)
+    return not bad
 
 
 def _objects(rows: list[Any], faults: Faults) -> bool:
@@ -209,9 +212,13 @@ def _named_columns(
     return None if faults else [columns[name] for name in names]
 
 
-def _unwrap(values: list[Any]) -> list[Any]:
-    if set(map(type, values)) == {list} and set(map(len, values)) == {1}:
-        return [value[0] for value in values]
+def _unwrap(values: list[Any], *, by_row: bool) -> list[Any]:
+    """Return a column without lists of one: a whole `[n, 1]` tensor, or row by row as each row has it."""
+    kinds = set(map(type, values))
+    if list not in kinds:
+        return values
+    if by_row or (kinds == {list} and set(map(len, values)) == {1}):
+        return [value[0] if type(value) is list and len(value) == 1 else value for value in values]
     return values
 
 
@@ -233,29 +240,32 @@ def _check_lengths(lengths: Mapping[str, int], faults: Faults) -> None:
 def _check_names(
     given: Mapping[str, Any], names: Sequence[str], noun: str, faults: Faults, place: str = "",
 ) -> bool:
-    unknown = [name for name in given if name not in names]
+    known = set(names)
+    unknown = [name for name in given if name not in known]
     missing = [name for name in names if name not in given]
-    for name in unknown:
+
+    def sentence(name: str) -> str:
         near = get_close_matches(name, missing or names, n=1) if len(name) <= len(max(names, key=len)) * 2 else []
         hint = f"did you mean '{near[0]}'?" if near else f"the {noun}s are {_listed(names)}"
-        faults.add(f"{place}{noun} {quoted(name)} is unknown; {hint}")
-    for name in missing:
-        faults.add(f"{place}{noun} '{name}' is missing")
+        return f"{place}{noun} {quoted(name)} is unknown; {hint}"
+
+    faults.each(unknown, sentence)
+    faults.each(missing, lambda name: f"{place}{noun} '{name}' is missing")
     return not (unknown or missing)
 
 
 def _check_values(array: Array, spec: TensorSpec, where: Where, faults: Faults) -> None:
+    missing: list[int] = []
     if array.dtype.kind == "f" and not spec.nullable:
-        for i in np.flatnonzero(np.isnan(array)).tolist():
-            faults.add(f"{where(i)}: is missing, and this model takes no missing value there")
-    if array.dtype == object:
-        known = set(spec.categories or ())
-        for i, value in enumerate(array.reshape(-1)):
-            if value is None and not spec.nullable:
-                faults.add(f"{where(i)}: is missing, and this model takes no missing value there")
-            elif value is not None and spec.unseen == "refuse" and known and value not in known:
-                faults.add(f"{where(i)}: is a category the model has never seen; "
-                           f"expected one of {_listed(sorted(known))}")  # fmt: skip
+        missing = np.flatnonzero(np.isnan(array)).tolist()
+    elif array.dtype == object and not spec.nullable:
+        missing = [i for i, value in enumerate(array.reshape(-1)) if value is None]
+    faults.each(missing, lambda i: f"{where(i)}: is missing, and this model takes no missing value there")
+    if array.dtype == object and spec.unseen == "refuse" and spec.categories:
+        known = set(spec.categories)
+        strange = [i for i, value in enumerate(array.reshape(-1)) if value is not None and value not in known]
+        faults.each(strange, lambda i: f"{where(i)}: is a category the model has never seen; "
+                                       f"expected one of {_listed(sorted(known))}")  # fmt: skip
 
 
 def _places(spec: TensorSpec, signature: Signature) -> Where:

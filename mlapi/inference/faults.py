@@ -1,11 +1,13 @@
 """The list of faults of one request: all of them counted, the first twenty named."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from mlapi.errors import InvalidRequest
+from mlapi.errors import MOST_FAULTS, InvalidRequest
 
-NAMED = 20
 TEXT = 60
+
+Thing = TypeVar("Thing")
 
 
 class Faults:
@@ -19,16 +21,27 @@ class Faults:
     def __bool__(self) -> bool:
         return self._total > 0
 
+    @property
+    def full(self) -> bool:
+        """Whether a further fault would be counted and not named."""
+        return len(self._named) == MOST_FAULTS
+
     def add(self, sentence: str) -> None:
         """Note one fault; beyond the twentieth only the count grows."""
         self._total += 1
-        if len(self._named) < NAMED:
+        if not self.full:
             self._named.append(sentence)
 
     def extend(self, sentences: Iterable[str]) -> None:
         """Note several faults."""
         for sentence in sentences:
             self.add(sentence)
+
+    def each(self, things: Sequence[Thing], sentence: Callable[[Thing], str]) -> None:
+        """Note a fault for each of `things`; words are made only for those that will be named."""
+        named = things[: MOST_FAULTS - len(self._named)]
+        self._named.extend(map(sentence, named))
+        self._total += len(things)
 
     def raise_any(self) -> None:
         """Raise what was collected; return where nothing was."""

@@ -40,12 +40,12 @@ def import_version(store: Store, path: Path, name: str | None = None) -> Manifes
     the file says: import only archives of your own making. Raises PublishRefused, VersionRefused.
     """
     described, files = _read(path)
+    target = check_name(name or described.name)
     for entry in described.files:
         if entry.name not in files or not entry.fits(files[entry.name]):
             reason = f"'{entry.name}' is missing or not what was exported"
             raise VersionRefused(described.name, described.version, reason)
     loading.parsed(described, files).prove()
-    target = check_name(name or described.name)
     wanted = [(entry.name, files[entry.name]) for entry in described.files]
     return store.add(replace(described, name=target), wanted)
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     try:
         with tarfile.open(path, mode="r:") as tar:
             for entry in tar:
-                if not entry.isreg() or entry.name not in MEMBERS or entry.size > LARGEST_ARTIFACT:
+                if not entry.isreg() or entry.issparse() or entry.name not in MEMBERS or entry.size > LARGEST_ARTIFACT:
                     msg = f"{quoted(path.name)} holds {quoted(entry.name)}, which no version has"
                     raise PublishRefused(msg)
                 member = tar.extractfile(entry)

@@ -12,13 +12,14 @@ from mlapi.inference.signature import NUMPY_TYPES, Signature, TensorSpec
 from mlapi.inference.values import Array, rows_of
 from mlapi.registry import reference
 from mlapi.registry.reference import Reference
-from mlapi.registry.sample import Table
+from mlapi.registry.sample import Table, array_of
 from mlapi.runtimes import onnx_file
 from mlapi.runtimes.estimator import EstimatorPredictor
 from mlapi.runtimes.formats import UnloadableError, parse, predictor
 from mlapi.runtimes.pickled import Audit
 
 TABLE_DIMENSIONS = 2
+SEVERAL_OUTPUTS = "the model has several outputs, each with classes of its own; publish one model per output"
 _OUTPUT_TYPES = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL", "U": "BYTES", "O": "BYTES"}
 
 
@@ -56,12 +57,15 @@ class Candidate:
         return signature, Reference(inputs, again, self._target(keep))
 
     def _signature(self, inputs: Mapping[str, Array]) -> Signature:
+        if isinstance(getattr(self.model, "classes_", None), list):
+            raise PublishRefused(SEVERAL_OUTPUTS)
         bare = Signature(self.table.form, self.table.specs, (), self.table.features)
         if self.runtime == "onnx":
             return replace(bare, outputs=tuple(onnx_file.specs(self.model)[1]))
         probe = EstimatorPredictor(self.model, bare, self.table.feed)
         methods = [name for name in ("predict", "predict_proba") if hasattr(self.model, name)]
-        return replace(bare, outputs=tuple(_output(name, probe.ask(name, inputs)) for name in methods))
+        rows = rows_of(inputs)
+        return replace(bare, outputs=tuple(_output(name, probe.ask(name, inputs), rows) for name in methods))
 
     def _answers(self, model: Any, signature: Signature, inputs: Mapping[str, Array]) -> dict[str, Array]:  # noqa: ANN401 (any estimator)
         return predictor(self.runtime, model, signature, self.table.feed).predict(inputs, signature.output_names)
@@ -72,9 +76,13 @@ class Candidate:
         fitted: Any = getattr(self.model, "feature_names_in_", None)
         if self.runtime == "onnx" or framed == (fitted is None):
             return []  # scikit-learn would warn of names missing or unexpected; the typed rows have them right
-        rows = self.sample[list(fitted)].iloc[keep] if framed else np.asarray(self.sample)[keep]
-        answer = np.asarray(self.model.predict(rows))
-        answer = answer.reshape(len(answer), -1).astype(mine["predict"].dtype)
+        rows = self.sample.rename(columns=str)[list(fitted)].iloc[keep] if framed else array_of(self.sample)[keep]
+        try:
+            answer = np.asarray(self.model.predict(rows))
+            answer = answer.reshape(len(answer), -1).astype(mine["predict"].dtype)
+        except Exception as error:  # whatever a foreign estimator raises
+            msg = f"the model does not answer the sample as it is: {' '.join(str(error).split())[:300]}"
+            raise PublishRefused(msg) from error
         return reference.differences({"predict": mine["predict"]}, {"predict": answer})
 
     def _target(self, keep: Array) -> Array | None:
@@ -82,7 +90,7 @@ class Candidate:
             return None
         values, rows = np.asarray(self.target), rows_of(self.table.arrays)
         if values.shape[:1] != (rows,):
-            msg = f"the target has {len(values)} values; the sample has {rows} rows"
+            msg = f"the target has shape {list(values.shape)}; the sample has {rows} rows"
             raise PublishRefused(msg)
         return (values if values.dtype.kind in "fiub" else values.astype(str).astype(object))[keep]
 
@@ -92,23 +100,39 @@ def onnx_table(session: Any, sample: Table) -> Table:  # noqa: ANN401 (an onnxru
 
     Raises PublishRefused where their number or datatypes do not fit the sample's columns.
     """
-    specs = onnx_file.specs(session)[0]
+    try:
+        specs = onnx_file.specs(session)[0]
+    except UnloadableError as error:
+        msg = f"the ONNX graph cannot be published: {error}"
+        raise PublishRefused(msg) from error
     if len(specs) == 1 and sample.form == "matrix" and specs[0].width == sample.specs[0].width:
         spec = replace(specs[0], nullable=sample.specs[0].nullable)
-        values = sample.arrays[sample.specs[0].name].astype(NUMPY_TYPES[spec.datatype])
+        values = _fitted(sample.arrays[sample.specs[0].name], spec, "the sample")
         return Table("matrix", "tensors", (spec,), {spec.name: values}, sample.features)
     columns = _columns(sample)
     if len(specs) != len(columns) or any(spec.width != 1 for spec in specs):
         takes = ", ".join(f"'{spec.name}' {list(spec.shape)}" for spec in specs[:10])
         msg = f"the ONNX graph takes {takes}; the sample has {len(columns)} columns"
         raise PublishRefused(msg)
-    arrays = {}
+    named = {spec.name for spec in specs} == set(columns)  # else they are taken in the order they stand in
+    arrays, nullable = {}, []
     for spec, (name, values) in zip(specs, columns.items(), strict=True):
-        if (values.dtype == object) != (spec.datatype == "BYTES"):
-            msg = f"column {quoted(name)} of the sample does not fit the graph's '{spec.name}' ({spec.datatype})"
-            raise PublishRefused(msg)
-        arrays[spec.name] = values.astype(NUMPY_TYPES[spec.datatype])
-    return Table("columns", "tensors", tuple(specs), arrays)
+        given = columns[spec.name] if named else values
+        arrays[spec.name] = _fitted(given, spec, f"column {quoted(spec.name if named else name)} of the sample")
+        missing = given.dtype.kind == "f" and bool(np.isnan(given).any())
+        nullable.append(replace(spec, nullable=missing))
+    return Table("columns", "tensors", tuple(nullable), arrays)
+
+
+def _fitted(values: Array, spec: TensorSpec, what: str) -> Array:
+    """Return the values in the datatype of a graph's tensor; PublishRefused where it cannot hold them."""
+    if (values.dtype == object) == (spec.datatype == "BYTES"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            fitted: Array = values.astype(NUMPY_TYPES[spec.datatype])
+        if fitted.dtype.kind in "fO" or np.array_equal(fitted, values):
+            return fitted
+    msg = f"{what} does not fit the graph's '{spec.name}' ({spec.datatype})"
+    raise PublishRefused(msg)
 
 
 def _columns(sample: Table) -> dict[str, Array]:
@@ -118,14 +142,18 @@ def _columns(sample: Table) -> dict[str, Array]:
     return {name: matrix[:, j] for j, name in enumerate(sample.features or map(str, range(matrix.shape[1])))}
 
 
-def _output(method: str, answer: Any) -> TensorSpec:  # noqa: ANN401 (what the estimator returned)
-    if isinstance(answer, list):
-        msg = "the model has several outputs, each with classes of its own; publish one model per output"
-        raise PublishRefused(msg)
-    array = np.asarray(answer)
+def _output(method: str, answer: Any, rows: int) -> TensorSpec:  # noqa: ANN401 (what the estimator returned)
+    if isinstance(answer, list) and method == "predict_proba":
+        raise PublishRefused(SEVERAL_OUTPUTS)
+    try:
+        array = np.asarray(answer)
+    except ValueError as error:  # rows of several lengths
+        msg = f"{method} answers no table; expected one row an instance"
+        raise PublishRefused(msg) from error
     datatype = _OUTPUT_TYPES.get(array.dtype.kind)
-    if datatype is None or array.ndim not in {1, TABLE_DIMENSIONS}:
-        msg = f"{method} answers {array.dtype} of shape {list(array.shape)}; expected one row an instance"
+    if datatype is None or array.ndim not in {1, TABLE_DIMENSIONS} or len(array) != rows:
+        found = f"{array.dtype} of shape {list(array.shape)} for {rows} rows"
+        msg = f"{method} answers {found}; expected one row an instance"
         raise PublishRefused(msg)
     return TensorSpec(method, datatype, (-1, array.shape[1] if array.ndim > 1 else 1))
 
@@ -142,4 +170,4 @@ def _spread(rows: int) -> Array:
 
 
 def _cause(error: Exception) -> str:
-    return f" ({error.__cause__})" if error.__cause__ is not None else ""
+    return f" ({' '.join(str(error.__cause__).split())[:300]})" if error.__cause__ is not None else ""

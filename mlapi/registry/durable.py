@@ -20,7 +20,7 @@ from mlapi.errors import StorageFailed
 TEMPORARY = ".tmp-"
 ABANDONED_SECONDS = 3600.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # the last: a file or a link of that name
 
 
 @contextlib.contextmanager

@@ -193,13 +193,18 @@ class LiveRegistry:
         return ModelStatus(name, versions, self._labels(name, versions))
 
     def _labels(self, name: str, versions: Mapping[int, VersionStatus]) -> dict[str, int]:
-        """Labels as on disk, but one whose version is not ready yet stays where it pointed."""
+        """Labels as on disk, but one whose version is not ready, or refused here, stays where it pointed."""
         before = self._snapshot.models.get(name, ModelStatus(name, {}, {})).labels
+        try:
+            on_disk = self._store.labels(name)
+        except RegistryError as error:
+            log.warning("labels not followed", extra={"model": name, "reason": str(error)})
+            return {label: held for label, held in before.items() if held in versions}
         labels = {}
-        for label, wanted in self._store.labels(name).items():
+        for label, wanted in on_disk.items():
             held = before.get(label, wanted)
-            loading_now = wanted in versions and versions[wanted].state == "LOADING"
-            labels[label] = held if loading_now and held in versions else wanted
+            not_here = wanted in versions and versions[wanted].state != "READY"
+            labels[label] = held if not_here and held in versions else wanted
         return labels
 
     def _waiting(self) -> Iterator[tuple[str, int]]:

@@ -97,13 +97,14 @@ def parsed(manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
     try:
         rows = reference.loads(files[reference.FILE], manifest.signature)
         model = parse(manifest.runtime, files[FORMATS[manifest.runtime].file])
+        answering = predictor(manifest.runtime, model, manifest.signature, manifest.feed)
     except KeyError as error:
         raise VersionRefused(name, version, f"its manifest lists no {error.args[0]}") from error
     except MemoryError as error:
         raise VersionRefused(name, version, "there is not enough memory to load it") from error
     except (RowsError, UnloadableError) as error:
         raise VersionRefused(name, version, str(error)) from error
-    return LoadedModel(manifest, predictor(manifest.runtime, model, manifest.signature, manifest.feed), rows)
+    return LoadedModel(manifest, answering, rows)
 
 
 def verify(store: Store, name: str, version: int) -> LoadedModel:

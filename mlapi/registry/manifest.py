@@ -6,7 +6,6 @@ old readers may ignore does not raise it, and old readers keep it out of the val
 """
 
 import hashlib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -93,13 +92,15 @@ def dumps(manifest: Manifest) -> bytes:
 
     Raises ManifestError where it would exceed 64 kB or hold a number that JSON has no form for.
     """
+    document = asdict(manifest)
     try:
-        data = sealed({"format": FORMAT, **asdict(manifest)})
+        data = sealed({"format": FORMAT, **document})
     except ValueError as error:
         msg = "a metric or parameter is not a finite number"
         raise ManifestError(msg) from error
     if len(data) > LARGEST:
-        msg = f"it would take {len(data)} bytes; the limit is {LARGEST}: shorten parameters, note or training details"
+        most = max(document, key=lambda key: len(canonical({key: document[key]})))
+        msg = f"it would take {len(data)} bytes; the limit is {LARGEST}, and its '{most}' takes most of them"
         raise ManifestError(msg)
     return data
 
@@ -201,11 +202,9 @@ class _Whole(fields.Integer):
 
 
 class _Class(fields.Raw):
-    default_error_messages = {"invalid": "A class is a text, a number or a truth value."}  # noqa: RUF012 (marshmallow's way)
-
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
-        if not isinstance(value, str | int | float):
-            raise self.make_error("invalid", input=value)
+        if not isinstance(value, str | int | float):  # what numpy's tolist() makes of class labels
+            raise self.make_error("validator_failed")
         return super()._deserialize(value, *args, **kwargs)
 
 

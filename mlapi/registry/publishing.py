@@ -1,6 +1,7 @@
 """A trained model becomes the next version: inferred, proven, written, acknowledged."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 
 from mlapi.errors import PublishRefused
 from mlapi.inference.faults import quoted
-from mlapi.inference.signature import Signature, Unseen
-from mlapi.registry import card, provenance, reference
+from mlapi.inference.signature import Signature, TensorSpec, Unseen
+from mlapi.registry import card, manifest, provenance, reference
 from mlapi.registry.candidate import Candidate, onnx_table
-from mlapi.registry.manifest import FileEntry, Manifest
+from mlapi.registry.manifest import FileEntry, Manifest, ManifestError
 from mlapi.registry.names import check_name
 from mlapi.registry.sample import table_of
 from mlapi.registry.store import Store
@@ -96,20 +97,51 @@ def publish_file(  # noqa: PLR0913 (see publish)
 
 
 def _publish(name: str, registry: Path, candidate: Candidate, about: Description) -> Manifest:
-    store = Store(registry)
     signature, rows = candidate.prove()
     draft = _draft(name, candidate, signature, about)
-    files = [
-        (FORMATS[candidate.runtime].file, candidate.artifact),
-        (reference.FILE, reference.dumps(rows, signature)),
-        (card.FILE, card.render(draft).encode()),
-    ]
-    draft = replace(draft, files=tuple(FileEntry.of(file, data) for file, data in files))
-    return store.add(draft, files)
+    try:
+        stored = [
+            (FORMATS[candidate.runtime].file, candidate.artifact),
+            (reference.FILE, reference.dumps(rows, signature)),
+        ]
+        for leave_out in (_nothing, _range, _accepted_categories):
+            inputs = tuple(leave_out(spec) for spec in draft.signature.inputs)
+            draft = replace(draft, signature=replace(draft.signature, inputs=inputs))
+            files = [*stored, (card.FILE, card.render(draft).encode())]
+            draft = replace(draft, files=tuple(FileEntry.of(file, data) for file, data in files))
+            if _is_writable(draft):
+                break
+    except UnicodeEncodeError as error:
+        msg = f"{quoted(error.object[:50])} is no valid Unicode text"
+        raise PublishRefused(msg) from error
+    return Store(registry).add(draft, files)
+
+
+def _is_writable(draft: Manifest) -> bool:
+    try:
+        return bool(manifest.dumps(draft))
+    except ManifestError:
+        return False
+
+
+def _nothing(spec: TensorSpec) -> TensorSpec:
+    return spec
+
+
+def _range(spec: TensorSpec) -> TensorSpec:
+    """Leave out what refuses nothing, as a table of some hundred columns must to fit its manifest."""
+    return replace(spec, minimum=None, maximum=None)
+
+
+def _accepted_categories(spec: TensorSpec) -> TensorSpec:
+    return spec if spec.unseen == "refuse" else replace(spec, categories=None)
 
 
 def _audited(model: Any) -> Audit:  # noqa: ANN401 (see publish)
-    if isinstance(model, type) or not hasattr(model, "predict"):
+    if isinstance(model, type):
+        msg = f"{model.__name__} is a class; expected a fitted estimator, such as {model.__name__}().fit(X, y)"
+        raise PublishRefused(msg)
+    if not hasattr(model, "predict"):
         msg = f"a {type(model).__name__} has no predict(); expected a fitted estimator"
         raise PublishRefused(msg)
     audit = Audit(model)
@@ -132,7 +164,18 @@ def _draft(name: str, candidate: Candidate, signature: Signature, about: Descrip
         libraries=provenance.libraries(candidate.audit), publisher=provenance.publisher(),
         code_revision=provenance.code_revision(), published_at=now.isoformat().replace("+00:00", "Z"),
         memory_bytes=candidate.audit.size if candidate.audit else len(candidate.artifact),
-        metrics={key: float(value) for key, value in (about.metrics or {}).items()},
+        metrics={key: _metric(key, value) for key, value in (about.metrics or {}).items()},
         training=dict(about.training or {}), data=dict(about.data or {}),
         note=about.note, intended_use=about.intended_use, limits=tuple(about.limits),
     )
+
+
+def _metric(name: str, value: Any) -> float:  # noqa: ANN401 (what the publisher gave)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        msg = f"the metric {quoted(name)} is no finite number"
+        raise PublishRefused(msg)
+    return number

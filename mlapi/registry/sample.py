@@ -16,12 +16,14 @@ from mlapi.inference.values import Array
 from mlapi.runtimes.predictor import Feed
 
 MATRIX = "input-0"
+MOST_COLUMNS = 256  # numeric ones beyond are one matrix: described one by one they outgrow the manifest
 MOST_CATEGORIES = 256
 LISTED_FROM_SAMPLE = 64
 NO_SAMPLE = (
     "a sample is needed to infer the signature: pass some rows of the training data "
     "(sample=X in Python, --sample rows.csv at the command line)"
 )
+TWICE = "two columns of the sample have the same name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def table_of(
     fitted = getattr(model, "feature_names_in_", None)
     if isinstance(sample, pd.DataFrame):
         return _of_frame(model, sample, None if fitted is None else list(fitted), unseen)
-    array = np.asarray(sample)
+    array = array_of(sample)
     if array.ndim != 2 or not array.size:  # noqa: PLR2004 (a table)
         msg = f"the sample has shape {list(array.shape)}; expected rows and columns, such as X[:200]"
         raise PublishRefused(msg)
@@ -63,6 +65,22 @@ def table_of(
     return _columns(model, frame, "objects", unseen)
 
 
+def array_of(sample: Any) -> Array:  # noqa: ANN401 (anything array-like)
+    """Return an array-like as numpy has it, but rows that mix text and numbers unchanged, not all as text.
+
+    Raises PublishRefused for a sparse matrix, and for rows that differ in length.
+    """
+    if hasattr(sample, "toarray"):
+        msg = "the sample is a sparse matrix; pass some of its rows as an array, such as X[:200].toarray()"
+        raise PublishRefused(msg)
+    try:
+        array = np.asarray(sample)
+        return array if isinstance(sample, np.ndarray) or array.dtype.kind not in "US" else np.array(sample, object)
+    except ValueError as error:
+        msg = "the rows of the sample differ in length; expected a table"
+        raise PublishRefused(msg) from error
+
+
 def _of_frame(model: Any, frame: pd.DataFrame, fitted: list[str] | None, unseen: Unseen | None) -> Table:  # noqa: ANN401 (any estimator)
     if frame.empty:
         msg = "the sample has no rows; expected at least one"
@@ -73,9 +91,11 @@ def _of_frame(model: Any, frame: pd.DataFrame, fitted: list[str] | None, unseen:
         if missing:
             msg = f"the sample lacks columns that the model was fitted on: {', '.join(map(quoted, missing[:10]))}"
             raise PublishRefused(msg)
-        return _columns(model, frame[fitted], "frame", unseen)
-    if all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes):
-        return _matrix(model, frame.to_numpy(dtype="f8", na_value=np.nan), list(frame.columns), "array")
+        frame = frame[fitted]
+    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
+    if numeric and (fitted is None or len(fitted) > MOST_COLUMNS):
+        matrix = frame.to_numpy(dtype="f8", na_value=np.nan)
+        return _matrix(model, matrix, list(frame.columns), "array" if fitted is None else "frame")
     return _columns(model, frame, "frame", unseen)
 
 
@@ -87,6 +107,8 @@ def _matrix(model: Any, array: Array, names: list[str], feed: Feed) -> Table:  #
             "(leave the target out of the sample, or name it with --target)"
         )
         raise PublishRefused(msg)
+    if len(set(names)) != len(names):
+        raise PublishRefused(TWICE)
     values = array.astype("f8")
     spec = TensorSpec(MATRIX, "FP64", (-1, width), nullable=bool(np.isnan(values).any()))
     return Table("matrix", feed, (spec,), {MATRIX: values}, tuple(map(str, names)))
@@ -94,8 +116,7 @@ def _matrix(model: Any, array: Array, names: list[str], feed: Feed) -> Table:  #
 
 def _columns(model: Any, frame: pd.DataFrame, feed: Feed, unseen: Unseen | None) -> Table:  # noqa: ANN401 (any estimator)
     if len(set(frame.columns)) != len(frame.columns):
-        msg = "two columns of the sample have the same name"
-        raise PublishRefused(msg)
+        raise PublishRefused(TWICE)
     known = encoder_categories(model)
     specs, arrays = [], {}
     for name in frame.columns:
@@ -116,7 +137,8 @@ def _column(name: str, series: "pd.Series[Any]") -> tuple[TensorSpec, Array]:
         return TensorSpec(name, "INT64", (-1, 1), minimum=float(values.min()), maximum=float(values.max())), values
     if kind in {"integer", "floating", "mixed-integer-float", "boolean"} or (nullable and present.empty):
         values = series.to_numpy(dtype="f8", na_value=np.nan)
-        low, high = (None, None) if present.empty else (float(np.nanmin(values)), float(np.nanmax(values)))
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
         return TensorSpec(name, "FP64", (-1, 1), nullable, minimum=low, maximum=high), values
     if all(isinstance(value, str) for value in present):
         texts: Array = series.to_numpy(dtype=object, copy=True)
@@ -132,10 +154,10 @@ def _with_categories(
     if spec.datatype != "BYTES":
         return spec
     seen = {value for value in values if value is not None}
-    if known is not None and len(known) <= MOST_CATEGORIES:
+    if known is not None and (len(known) <= MOST_CATEGORIES or unseen == "refuse"):
         # a sample that itself goes beyond the encoder shows that the model is meant to be asked such
         return replace(spec, categories=known, unseen=unseen or ("refuse" if seen <= set(known) else "accept"))
-    if len(seen) > LISTED_FROM_SAMPLE:
+    if known is not None or (len(seen) > LISTED_FROM_SAMPLE and unseen != "refuse"):
         return spec
     return replace(spec, categories=tuple(sorted(seen)), unseen=unseen or "accept")
 

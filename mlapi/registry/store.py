@@ -128,8 +128,9 @@ class Store:
     def touch(self) -> None:
         """Change HEAD, so that readers look again. Its random part makes racing writers visible."""
         with durable.storage("writing the registry's HEAD"):
-            generation = int((self.head() or b"0").split()[0]) + 1
-            durable.replace(self.root / HEAD, f"{generation} {secrets.token_hex(8)}\n".encode())
+            generation = self.head().partition(b" ")[0]
+            following = int(generation) + 1 if generation.isdigit() else 1
+            durable.replace(self.root / HEAD, f"{following} {secrets.token_hex(8)}\n".encode())
 
     def add(self, draft: Manifest, files: Sequence[tuple[str, bytes]]) -> Manifest:
         """Write a version under the next free number and return its manifest; only then is it there.
@@ -202,7 +203,7 @@ class Store:
         path = self.folder(name) / LABELS
         try:
             document = manifest.strict_json(_read_plain(path, LARGEST_LABELS))
-            return _labels_in(document), int(document["serial"])
+            return _labels_in(document), _whole(document["serial"])
         except FileNotFoundError:
             return {}, 0
         except (UnsafeFileError, InvalidName, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -219,9 +220,15 @@ def _manifest(draft: Manifest) -> bytes:
 
 
 def _labels_in(document: Any) -> dict[str, int]:  # noqa: ANN401 (decoded JSON)
-    if document["format"] != LABELS_FORMAT:
+    if _whole(document["format"]) != LABELS_FORMAT:
         raise ValueError(f"it has format {document['format']!r}; this mlapi reads {LABELS_FORMAT}")
-    return {check_label(key): int(value) for key, value in sorted(document["labels"].items())}
+    return {check_label(key): _whole(value) for key, value in sorted(document["labels"].items())}
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 (decoded JSON)
+    if type(value) is not int:
+        raise ValueError(f"it holds {type(value).__name__}; expected whole numbers")
+    return value
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

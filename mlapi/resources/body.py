@@ -1,17 +1,21 @@
 """Reading a request body whole: media type, encoding and size are judged before anything is parsed."""
 
+import contextlib
 import zlib
 
 from flask import request
 from gunicorn.http.errors import ParseException
 
-from mlapi.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+from mlapi.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding, UnsupportedMediaType
 
 MEDIA_TYPES = {"", "application/json", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
 """Content types that clients send with JSON: none, curl's default, tritonclient's, and the right one."""
 
-GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-RAW_DEFLATE = -zlib.MAX_WBITS
+WINDOWS = {"gzip": (16 + zlib.MAX_WBITS,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
+"""What zlib is to expect; deflate is a zlib stream (RFC 1950), and from some clients a bare one (RFC 1951)."""
+
+STEP = 16 * 1024
+BROKEN_OFF = "the body ended early or its chunks are malformed"
 
 
 def read_body(limit: int) -> bytes:
@@ -27,11 +31,11 @@ def read_body(limit: int) -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity", "gzip", "deflate"}:
         msg = "the content encoding is not supported; send gzip, deflate or none"
-        raise UnsupportedMediaType(msg)
+        raise UnsupportedEncoding(msg)
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit)
     data = _read(limit)
-    return _inflated(data, limit) if encoding in {"gzip", "deflate"} else data
+    return _inflated(data, limit, WINDOWS[encoding]) if encoding in WINDOWS else data
 
 
 def _read(limit: int) -> bytes:
@@ -41,33 +45,36 @@ def _read(limit: int) -> bytes:
             parts.append(part)
             size += len(part)
     except (OSError, ParseException) as error:  # the client went away, or gunicorn met a malformed chunk
-        raise InvalidRequest(["the body ended early or its chunks are malformed"]) from error
+        raise InvalidRequest([BROKEN_OFF]) from error
     if size > limit:
         raise BodyTooLarge(limit)
+    if size < (request.content_length or 0):  # a server may end the stream at the end of the connection
+        raise InvalidRequest([BROKEN_OFF])
     return b"".join(parts)
 
 
-def _inflated(data: bytes, limit: int) -> bytes:
-    try:
-        return _inflate(data, limit, GZIP_OR_ZLIB)
-    except zlib.error:
-        pass
-    try:
-        return _inflate(data, limit, RAW_DEFLATE)
-    except zlib.error as error:
-        raise InvalidRequest(["the compressed body is corrupt or cut short"]) from error
+def _inflated(data: bytes, limit: int, windows: tuple[int, ...]) -> bytes:
+    for window in windows:
+        with contextlib.suppress(zlib.error):
+            return _inflate(data, limit, window)
+    raise InvalidRequest(["the compressed body is corrupt or cut short"])
 
 
 def _inflate(data: bytes, limit: int, window: int) -> bytes:
+    """Inflate in steps, since what is left behind the end of one gzip member is copied for each of them."""
     parts, size = [], 0
-    while data:
-        stream = zlib.decompressobj(window)
-        part = stream.decompress(data, limit + 1 - size)
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        if not stream.eof:
-            raise zlib.error
-        data = stream.unused_data  # gzip allows several members one after the other
+    stream = zlib.decompressobj(window)
+    for start in range(0, len(data), STEP):
+        rest = data[start : start + STEP]
+        while rest:
+            if stream.eof:  # gzip allows several members one after the other
+                stream = zlib.decompressobj(window)
+            part = stream.decompress(rest, limit + 1 - size)
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            rest = stream.unused_data
+    if data and not stream.eof:
+        raise zlib.error
     return b"".join(parts)

@@ -1,6 +1,7 @@
 """The error table: exception class to status, and the one body that every fault gets."""
 
 import logging
+import re
 from typing import Any
 
 from flask import Flask, Response
@@ -25,6 +26,9 @@ STATUS: dict[type[Exception], int] = {
 """By method resolution order: the nearest class of an exception's own that stands here decides."""
 
 RETRY_SECONDS = "1"
+TAG = re.compile(r"<[^>]*>")
+"""Werkzeug's descriptions are HTML here and there."""
+
 BROKEN = "the server failed to answer; the detail is in its log under this request id"
 
 log = logging.getLogger("mlapi.error")
@@ -47,7 +51,7 @@ def on_error(error: Exception) -> Response:
     response = answer(status, str(error), **more)
     if status == 503:  # noqa: PLR2004 (Service Unavailable)
         response.headers["Retry-After"] = RETRY_SECONDS
-    if isinstance(error, errors.UnsupportedMediaType):
+    if isinstance(error, errors.UnsupportedEncoding):  # and for no other 415: RFC 9110, section 12.5.3
         response.headers["Accept-Encoding"] = "gzip, deflate"
     return response
 
@@ -75,4 +79,4 @@ def _words(error: Any) -> str:  # noqa: ANN401 (some HTTPException)
         return "nothing is served at this path"
     if isinstance(error, MethodNotAllowed):
         return f"this method is not allowed here; allowed: {', '.join(sorted(error.valid_methods or ()))}"
-    return " ".join((error.description or error.name).split())
+    return " ".join(TAG.sub("", error.description or error.name).split())

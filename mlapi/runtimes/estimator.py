@@ -24,11 +24,7 @@ class EstimatorPredictor:
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return each of `outputs` as `[n, k]` in its declared datatype."""
-        answers = {name: np.asarray(self.ask(name, inputs)) for name in outputs}
-        return {
-            name: answer.reshape(len(answer), -1).astype(self._dtypes[name], copy=False)
-            for name, answer in answers.items()
-        }
+        return {name: self._output(name, self.ask(name, inputs)) for name in outputs}
 
     def ask(self, method: str, inputs: Mapping[str, Array]) -> Any:  # noqa: ANN401 (whatever it answers)
         """Return what the estimator's method answers, as it answers it."""
@@ -38,6 +34,14 @@ class EstimatorPredictor:
             raise ModelRefusedInput(_one_line(error)) from error
         except Exception as error:
             msg = f"the model failed in {method}"
+            raise ModelFailed(msg) from error
+
+    def _output(self, name: str, answer: Any) -> Array:  # noqa: ANN401 (see ask)
+        try:
+            array = np.asarray(answer)
+            return array.reshape(len(array), -1).astype(self._dtypes[name], copy=False)
+        except (TypeError, ValueError) as error:
+            msg = f"the model's {name} is not one row of its declared datatype an instance"
             raise ModelFailed(msg) from error
 
 

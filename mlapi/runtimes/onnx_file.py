@@ -60,16 +60,16 @@ class OnnxPredictor:
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return each of `outputs` as `[n, k]` in its declared datatype."""
-        feed = {name: self._tensor(name, array) for name, array in inputs.items()}
         try:
+            feed = {name: self._tensor(name, array) for name, array in inputs.items()}
             answers = self.model.run(list(outputs), feed)
+            return {name: self._output(name, answer) for name, answer in zip(outputs, answers, strict=True)}
         except Exception as error:
             if type(error).__name__ == "InvalidArgument":
                 msg = "the ONNX graph refuses these values or their shape"
                 raise ModelRefusedInput(msg) from error
             msg = "the ONNX graph failed"
             raise ModelFailed(msg) from error
-        return {name: self._output(name, answer) for name, answer in zip(outputs, answers, strict=True)}
 
     def _output(self, name: str, answer: Any) -> Array:  # noqa: ANN401 (an array, or a list of texts)
         dtype = NUMPY_TYPES[self._specs[name].datatype]

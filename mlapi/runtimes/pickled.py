@@ -2,12 +2,14 @@
 
 import io
 import pickle
+import re
 import sys
 from typing import Any
 
 import joblib
 
 MAIN = "__main__"
+_NO_ATTRIBUTE = re.compile(r"Can't get attribute '(.+)' on <module '([^']+)'")
 
 
 class UnloadableError(Exception):
@@ -29,8 +31,7 @@ def load(data: bytes) -> Any:  # noqa: ANN401 (a pickle holds anything)
     try:
         return joblib.load(io.BytesIO(data))
     except AttributeError as error:
-        msg = f"it needs '{error.name}' from module '{getattr(error.obj, '__name__', '?')}', which has none here"
-        raise UnloadableError(msg) from error
+        raise UnloadableError(_missing(error)) from error
     except ModuleNotFoundError as error:
         msg = f"it needs the module '{error.name}', which is not installed here"
         raise UnloadableError(msg) from error
@@ -39,6 +40,14 @@ def load(data: bytes) -> Any:  # noqa: ANN401 (a pickle holds anything)
     except Exception as error:  # unpickling runs foreign constructors, which may raise anything
         msg = f"it cannot be unpickled here ({type(error).__name__})"
         raise UnloadableError(msg) from error
+
+
+def _missing(error: AttributeError) -> str:
+    found = _NO_ATTRIBUTE.match(str(error))  # from protocol 4 on pickle raises it without `name` and `obj`
+    name, module = found.groups() if found else (error.name, getattr(error.obj, "__name__", None))
+    if name is None or module is None:
+        return f"it cannot be unpickled here ({type(error).__name__})"
+    return f"it needs '{name}' from module '{module}', which has none here"
 
 
 class Audit(pickle.Pickler):

@@ -13,13 +13,14 @@ DEEPEST = 64
 _OTHER = bytes(set(range(256)) - set(b'[]{}"'))
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _TEXT = re.compile(rb'"[^"]*"')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def decode(data: bytes) -> dict[str, Any]:
     """Return the JSON object in `data`; the tokens NaN, Infinity and -Infinity are numbers.
 
     Raises InvalidRequest on an empty body, bytes that are not UTF-8 JSON, nesting beyond 64 levels,
-    numbers beyond the doubles, and anything but an object at the top.
+    numbers beyond the doubles, texts that UTF-8 cannot write, and anything but an object at the top.
     """
     if not data.strip():
         raise InvalidRequest(["the body is empty; expected a JSON object"])
@@ -58,7 +59,11 @@ def _depth(data: bytes) -> int:
 def _decode_tokens(data: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """The road for bodies with NaN or Infinity; also finds the words for what is wrong."""
     try:
-        return json.loads(data.decode("utf-8"), parse_float=_double)
+        value = json.loads(data.decode("utf-8"), parse_float=_double)
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(["a text in the body holds half of a surrogate pair"]) from None
     except UnicodeDecodeError:
         raise InvalidRequest(["the body is not UTF-8 text; expected JSON in UTF-8"]) from None
     except json.JSONDecodeError as error:
@@ -66,6 +71,7 @@ def _decode_tokens(data: bytes) -> Any:  # noqa: ANN401 (any JSON)
         raise InvalidRequest([f"the body is not valid JSON: {what}"]) from None
     except (ValueError, RecursionError):  # an integer of thousands of digits; depth is checked before
         _overflow()
+    return value
 
 
 def _double(text: str) -> float:

@@ -31,7 +31,8 @@ def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
     member = "predictions" if isinstance(request.inputs, Rows) else "outputs"
     answer = _squeezed(next(iter(response.outputs.values())))
     if answer.dtype.kind == "f" and not np.isfinite(answer).all():
-        return jsonbody.encode_tokens({member: answer.tolist()})
+        shortest = answer.astype(str).astype("f8")  # the digits of its own datatype, not those of doubles
+        return jsonbody.encode_tokens({member: shortest.tolist()})
     return jsonbody.encode({member: answer.tolist() if answer.dtype == object else np.ascontiguousarray(answer)})
 
 

@@ -1,12 +1,13 @@
 """V2: the Open Inference Protocol, JSON form (open-inference-protocol, inference_rest.md)."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from mlapi.errors import InvalidRequest
 from mlapi.inference.arrays import array_of
@@ -17,6 +18,8 @@ from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import Envelope, checked
 
 BINARY_ONLY = "FP16"
+MOST_TENSORS = 10_000
+MOST_DIMENSIONS = 16
 
 
 def load(data: bytes, target: Target) -> InferenceRequest:
@@ -33,9 +36,11 @@ def load(data: bytes, target: Target) -> InferenceRequest:
             faults.add(f"input {quoted(tensor['name'])} stands twice; expected each input once")
             continue
         arrays[tensor["name"]] = _array(tensor, faults)
+    outputs = tuple(output["name"] for output in document["outputs"])
+    twice = [name for name, times in Counter(outputs).items() if times > 1]
+    faults.each(twice, lambda name: f"output {quoted(name)} is asked for twice; expected each output once")
     faults.raise_any()
-    outputs = tuple(output["name"] for output in document["outputs"]) or None
-    return InferenceRequest(target, Tensors(arrays), outputs, document.get("id"), document["parameters"])
+    return InferenceRequest(target, Tensors(arrays), outputs or None, document.get("id"), document["parameters"])
 
 
 def dump(response: InferenceResponse) -> bytes:
@@ -62,25 +67,28 @@ def _flat(array: Array, datatype: str, name: str) -> Any:  # noqa: ANN401 (a lis
 
 def _array(tensor: dict[str, Any], faults: Faults) -> Array:
     name, shape, datatype = tensor["name"], tensor["shape"], tensor["datatype"]
-    values, before = _flattened(tensor["data"], name, faults), bool(faults)
+    values = _flattened(tensor["data"])
     if datatype == BINARY_ONLY:
         faults.add(f"input {quoted(name)} is {datatype}, which JSON has no form for")
-    elif len(values) != prod(shape) and not before:
+    elif values is None:
+        faults.add(f"input {quoted(name)}: data is ragged; expected lists of one length at every level")
+    elif 0 in shape:
+        faults.add(f"input {quoted(name)} has shape {shape}; expected at least one row, and one value in each")
+    elif len(values) != prod(shape):
         faults.add(f"input {quoted(name)} has {len(values)} values; its shape {shape} wants {prod(shape)}")
-    elif not before:
+    else:
         array = array_of(values, datatype, _place(name), faults, null=True)
         if array is not None:
             return array.reshape(shape)
     return np.empty(0)
 
 
-def _flattened(data: list[Any], name: str, faults: Faults) -> list[Any]:
-    """Return nested data flat; a ragged one is a fault, never flattened silently."""
+def _flattened(data: list[Any]) -> list[Any] | None:
+    """Return nested data flat, or None where it is ragged."""
     while data and list in set(map(type, data)):
         kinds, lengths = set(map(type, data)), {len(inner) for inner in data if type(inner) is list}
         if kinds != {list} or len(lengths) != 1:
-            faults.add(f"input {quoted(name)}: data is ragged; expected lists of one length at every level")
-            return []
+            return None
         data = list(itertools.chain.from_iterable(data))
     return data
 
@@ -100,16 +108,26 @@ class _Parameters(fields.Dict):
         return loaded
 
 
+class _TensorList(fields.List):  # type: ignore[type-arg]
+    """A list whose length is judged before its items, each of which costs more than it weighs."""
 
-def _dimension(value: object) -> None:
-    if type(value) is not int or not 0 <= value < 2**63:
-        msg = "expected whole numbers of 0 or more"
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if type(value) is list and len(value) > MOST_TENSORS:
+            msg = f"expected at most {MOST_TENSORS} tensors"
+            raise ValidationError(msg)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+def _shape(value: object) -> None:
+    fits = type(value) is list and 1 <= len(value) <= MOST_DIMENSIONS
+    if not fits or any(type(size) is not int or not 0 <= size < 2**63 for size in value):  # type: ignore[attr-defined]
+        msg = f"expected a list of 1 to {MOST_DIMENSIONS} whole numbers of 0 or more"
         raise ValidationError(msg)
 
 
 class _Input(Envelope):
     name = fields.String(required=True, validate=validate.Length(1))
-    shape = fields.List(fields.Raw(validate=_dimension), required=True, validate=validate.Length(1, 16))
+    shape = fields.Raw(required=True, validate=_shape)
     datatype = fields.String(required=True, validate=validate.OneOf(tuple(NUMPY_TYPES)))
     parameters = _Parameters(load_default=dict)
     data = fields.Raw()
@@ -135,12 +153,8 @@ class _Output(Envelope):
 class _Infer(Envelope):
     id = fields.String()
     parameters = _Parameters(load_default=dict)
-    inputs = fields.List(fields.Nested(_Input), required=True, validate=validate.Length(1))
-    outputs = fields.List(fields.Nested(_Output), load_default=list)
-
-    @post_load
-    def _value(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        return data
+    inputs = _TensorList(fields.Nested(_Input), required=True, validate=validate.Length(1))
+    outputs = _TensorList(fields.Nested(_Output), load_default=list)
 
 
 class ServerSchema(Envelope):
