@@ -16,8 +16,8 @@ from mlapi.config import Config
 PIPE_WIDTH = 240
 
 # a pipe has no width of its own, and a table that is folded at 80 columns is no use to grep
-stdout = Console(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-stderr = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+stdout = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def _registry(_context: click.Context, _parameter: click.Parameter, given: Path | None) -> Path:

@@ -8,6 +8,7 @@ import click
 
 from mlapi.cli.output import registry_option
 from mlapi.config import Config
+from mlapi.registry.store import Store
 
 
 @click.command("serve")
@@ -30,6 +31,7 @@ def command(registry: Path, bind: str | None, workers: int | None, threads: int 
       gunicorn 'mlapi.app:create_app()' -c python:mlapi.server.settings
     """
     Config.from_environ()  # a setting that is wrong is said here, in one line, before gunicorn starts
+    Store(registry).models()  # so is a registry that this user may not read
     arguments = ["mlapi.app:create_app()", "-c", "python:mlapi.server.settings", "-e", f"MLAPI_REGISTRY={registry}"]
     for option, value in (("--bind", bind), ("--workers", workers), ("--threads", threads)):
         if value is not None:

@@ -243,6 +243,8 @@ def _folders(path: Path) -> list[str]:
             return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise RegistryError(f"the folder {path.name} cannot be read: {error.strerror}") from error
 
 
 def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:

@@ -4,13 +4,21 @@ Models are read before the fork, so that workers share their memory, and asked o
 """
 
 import gc
+import os
+import signal
 import sys
 from typing import Any
 
 from mlapi.config import Config
 from mlapi.server import banner, logs
 
+MEMORY = "/dev/shm"  # noqa: S108 (gunicorn makes files of its own there)
+
 _config = Config.from_environ()
+
+# As the first process of a container it would ignore SIGTERM until gunicorn has its own handlers, which
+# is after all models are read; nothing is in flight before that.
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 bind = _config.bind
 workers = _config.workers
@@ -34,7 +42,7 @@ http_parser = "python"
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190
-worker_tmp_dir = "/dev/shm"  # noqa: S108 (heartbeats; a disk that stalls would kill workers)
+worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None  # heartbeats: a disk that stalls would kill workers
 
 accesslog = None
 logconfig_dict = logs.configuration(_config.log_level)
