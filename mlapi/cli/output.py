@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
@@ -15,9 +15,18 @@ from mlapi.config import Config
 
 PIPE_WIDTH = 240
 
-# a pipe has no width of its own, and a table that is folded at 80 columns is no use to grep
-stdout = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def _console(stream: TextIO) -> Console:
+    # a pipe has no width of its own, and a table that is folded at 80 columns is no use to grep
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(
+        stderr=stream is sys.stderr, soft_wrap=True, width=width, highlight=False, emoji=False, markup=False,
+    )
+
+
+stdout = _console(sys.stdout)
+stderr = _console(sys.stderr)
 
 
 def _registry(_context: click.Context, _parameter: click.Parameter, given: Path | None) -> Path:
