@@ -107,6 +107,6 @@ class Config:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+    near = get_close_matches(name.removeprefix(PREFIX).upper(), [one.removeprefix(PREFIX) for one in known], n=1)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else f"the settings are {', '.join(known)}"
     return f"{name} is not a setting; {hint}"

@@ -225,13 +225,13 @@ def _show_classes(trained: Trained) -> None:
     """Show the figures of each class, and beside them its line of the confusion matrix if it fits."""
     names, confusion = list(trained.evaluation.per_class), trained.evaluation.confusion
     fits = len(names) <= MOST_CLASSES_SHOWN
-    called = [f"called {escape(name)}" for name in names] if fits else []
+    called = [f"called {name}" for name in names] if fits else []
     rows: list[list[object]] = []
     for name, line in zip(names, confusion, strict=True):
         figures = trained.evaluation.per_class[name]
         shares = (f"{share:.3f}" for share in (figures.precision, figures.recall, figures.f1))
         counts = [f"{count:,}" for count in line] if fits else []
-        rows.append([escape(name), *shares, f"{figures.support:,}", *counts])
+        rows.append([name, *shares, f"{figures.support:,}", *counts])
     _say("\nEach class on the held-out rows, and the confusion matrix: what its rows were called")
     print_table(["class", "precision", "recall", "F1", "rows", *called], rows)
 

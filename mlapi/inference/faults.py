@@ -43,6 +43,10 @@ class Faults:
         self._named.extend(map(sentence, named))
         self._total += len(things)
 
+    def count(self, faults: int) -> None:
+        """Note faults that will not be named."""
+        self._total += faults
+
     def raise_any(self) -> None:
         """Raise what was collected; return where nothing was."""
         if self._total:

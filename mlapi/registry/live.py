@@ -245,5 +245,7 @@ class LiveRegistry:
 
     @staticmethod
     def _why_not(model: ModelStatus) -> str:
+        if not model.versions:  # the last one was deleted a moment ago
+            raise ModelNotFound(model.name)
         newest = list(model.versions.values())[-1]
         return f"version {newest.version}: {newest.reason}"

@@ -3,7 +3,7 @@
 from flask import Response
 from flask_restful import Resource
 
-from mlapi.errors import VersionNotFound
+from mlapi.errors import ModelNotFound, VersionNotFound
 from mlapi.inference.values import Target
 from mlapi.registry.live import ModelStatus, VersionStatus
 from mlapi.resources.api import Api, json_response, target_of
@@ -66,6 +66,8 @@ def _asked(plane: DataPlane, model: ModelStatus, target: Target) -> list[Version
     else:
         version = target.version
     if version is None:
+        if not model.versions:  # the last one was deleted a moment ago
+            raise ModelNotFound(model.name)
         return list(model.versions.values())
     if version not in model.versions:
         raise VersionNotFound(model.name, str(version), tuple(model.versions))

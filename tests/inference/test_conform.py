@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -263,13 +263,32 @@ def test_batches_that_differ_between_tensors_are_a_fault() -> None:
     )
 
 
-def test_a_thousand_wrong_names_are_answered_with_twenty_hints() -> None:
+class Measured(str):
+    """A name that notes when it is measured, as each look for a name like it begins."""
+
+    __slots__ = ()
+    measured: ClassVar[list[str]] = []
+
+    def __len__(self) -> int:
+        self.measured.append(str(self))
+        return super().__len__()
+
+
+def test_thousands_of_wrong_names_are_answered_with_twenty_hints() -> None:
     """The nearest name is looked for only where it is told: each look costs as much as a small request."""
     wide = Signature("columns", tuple(column(f"column_{i}", "FP64") for i in range(50)), OUTPUTS)
     with pytest.raises(SignatureMismatch) as refusal:
-        conform(Rows([{f"colunm_{i}": 1 for i in range(50)} for _ in range(400)]), wide)
-    assert (len(refusal.value.faults), refusal.value.total) == (20, 400 * 100)
+        conform(Rows([{Measured(f"colunm_{i}"): 1 for i in range(50)} for _ in range(40)]), wide)
+    assert (len(refusal.value.faults), refusal.value.total) == (20, 40 * 100)
+    assert set(Measured.measured) == {f"colunm_{i}" for i in range(20)}
     assert refusal.value.faults[0] == "row 0: column 'colunm_0' is unknown; did you mean 'column_0'?"
+
+
+def test_rows_beyond_the_twentieth_fault_are_counted_as_exactly() -> None:
+    rows = [{}] * 20 + [{"sqft": 1}, {"x": 1, "y": 2}, {"sqft": 1, "x": 1}, HOME, {**HOME, "x": 1}]
+    with pytest.raises(SignatureMismatch) as refusal:
+        conform(Rows(rows), MIXED)
+    assert refusal.value.total == 20 * 6 + 5 + (6 + 2) + (5 + 1) + 0 + 1
 
 
 def test_many_columns_are_listed_up_to_ten() -> None:

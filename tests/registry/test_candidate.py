@@ -17,7 +17,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlapi.errors import PublishRefused
 from mlapi.registry import loading
-from mlapi.registry.manifest import Manifest
 from mlapi.registry.publishing import publish_file
 from mlapi.registry.store import Store
 
@@ -89,7 +88,7 @@ def test_a_skops_file_is_kept_byte_for_byte(store: Store, file: File, mixed: Any
     ],
 )
 def test_a_file_that_is_no_model_is_refused_in_a_sentence(
-    store: Store, file: File, matrix: Any, name: str, data: bytes, sentence: str,
+    store: Store, file: File, *, matrix: Any, name: str, data: bytes, sentence: str,
 ) -> None:
     if name.endswith(".onnx"):
         pytest.importorskip("onnxruntime")
@@ -143,7 +142,8 @@ def test_an_onnx_classifier_of_a_matrix(
     store: Store, file: File, convert: Callable[..., bytes], classifier: LogisticRegression, matrix: Any,
 ) -> None:
     data = convert(classifier, [("X", tensor("Float", 2))], options={"zipmap": False})
-    published = publish_file(file("m.onnx", data), "m", registry=store.root, sample=pd.DataFrame(matrix, columns=["a", "b"]))
+    sample = pd.DataFrame(matrix, columns=["a", "b"])
+    published = publish_file(file("m.onnx", data), "m", registry=store.root, sample=sample)
     assert (published.runtime, published.feed, published.signature.features) == ("onnx", "tensors", ("a", "b"))
     loaded = loading.verify(store, "m", 1)
     labels, probabilities = loaded.signature.output_names
@@ -252,11 +252,11 @@ def test_a_graph_of_images_is_refused(store: Store, file: File, matrix: Any) -> 
     x, y = (value(name, onnx.TensorProto.FLOAT, [None, 3, 8]) for name in "xy")
     graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 15)], ir_version=8)
-    assert "expected [batch] or [batch, a fixed number]" in refusal(store, file("m.onnx", model.SerializeToString()), matrix)
+    path = file("m.onnx", model.SerializeToString())
+    assert "expected [batch] or [batch, a fixed number]" in refusal(store, path, matrix)
 
 
 def test_manifest_of_a_file_says_its_runtime(store: Store, file: File, line: Any, matrix: Any) -> None:
-    published: Manifest = publish_file(
-        file("m.joblib", joblib_bytes(line)), "m", registry=store.root, sample=matrix, target=matrix[:, 0],
-    )
+    path = file("m.joblib", joblib_bytes(line))
+    published = publish_file(path, "m", registry=store.root, sample=matrix, target=matrix[:, 0])
     assert [entry.name for entry in published.files] == ["model.joblib", "reference.npz", "card.md"]

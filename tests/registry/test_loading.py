@@ -206,8 +206,10 @@ WRONG: dict[str, dict[str, Any]] = {
     "input of text": {"signature": Signature("matrix", (TensorSpec("input-0", "BYTES", (-1, 2)),), (OUT,))},
     "output of text": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("predict", "BYTES", (-1, 1)),))},
     "output of another name": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("odds", "FP64", (-1, 1)),))},
-    "output that is an attribute": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("coef_", "FP64", (-1, 1)),))},
-    "output that is a method": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("get_params", "FP64", (-1, 1)),))},
+    "output that is an attribute": {
+        "signature": Signature("matrix", (MATRIX,), (TensorSpec("coef_", "FP64", (-1, 1)),))},
+    "output that is a method": {
+        "signature": Signature("matrix", (MATRIX,), (TensorSpec("get_params", "FP64", (-1, 1)),))},
     "more inputs": {"signature": Signature("columns", (MATRIX, TensorSpec("b", "FP64", (-1, 1))), (OUT,))},
     "output of no width": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("predict", "FP64", (-1, 0)),))},
     "output of a negative width": {"signature": Signature("matrix", (MATRIX,), (TensorSpec("p", "FP64", (-1, -5)),))},

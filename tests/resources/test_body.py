@@ -65,8 +65,8 @@ def test_json_is_read_under_every_content_type_that_clients_send(
 
 @both
 @pytest.mark.parametrize("media", [
-    "application/xml", "multipart/form-data; boundary=x", "multipart/mixed", "image/png", "text/html", "application/jsonx",
-    "x",
+    "application/xml", "multipart/form-data; boundary=x", "multipart/mixed", "image/png", "text/html",
+    "application/jsonx", "x",
     "application/json, text/plain", "json",
 ])  # fmt: skip
 def test_any_other_content_type_is_a_415_without_words_about_encodings(send: Send, path: str, media: str) -> None:
