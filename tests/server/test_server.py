@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -57,6 +58,7 @@ def raw(server: Server, request: bytes) -> bytes:
     return received
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_lines_printed_at_the_start_work_as_they_stand(serve: Serve, registry: Path) -> None:
     server = serve(registry)
     lines = [line for line in server.stdout.read_text().splitlines() if line.startswith("curl ")]
