@@ -5,10 +5,11 @@ BIND   ?= 127.0.0.1:$(PORT)
 VENV   := .venv
 DEV    := .venv-dev
 LOWEST := .venv-lowest
+CLIENTS := .venv-clients
 INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint type imports unit lowest reliability hot-reload lock clean
+.PHONY: help serve demo test lint type imports unit clients lowest reliability hot-reload lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +32,10 @@ type: $(DEV)/ready  ## mypy --strict
 imports: $(DEV)/ready  ## the layers (import-linter)
 	$(DEV)/bin/lint-imports
 
-unit: $(DEV)/ready  ## pytest with branch coverage
+unit: $(DEV)/ready $(CLIENTS)/ready  ## pytest with branch coverage
 	$(DEV)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+clients: $(CLIENTS)/ready  ## install the real clients that the tests drive: tritonclient, kserve
 
 lowest: $(LOWEST)/ready  ## the fast tests on the oldest supported libraries
 	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability"
@@ -47,7 +50,7 @@ lock: $(DEV)/ready  ## resolve requirements/*.txt again (needs uv)
 	sh requirements/lock.sh
 
 clean:  ## remove the virtual environments and caches; never the registry
-	rm -rf $(VENV) $(DEV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(DEV) $(LOWEST) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 
 # A stamp is written last, so that an installation that was interrupted is done again.
 $(VENV)/ready: requirements/runtime.txt pyproject.toml
@@ -68,4 +71,9 @@ $(LOWEST)/ready: requirements/lowest.txt pyproject.toml
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python $(INSTALL) requirements/lowest.txt
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(CLIENTS)/ready: requirements/clients.txt
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python $(INSTALL) requirements/clients.txt
 	@touch $@

@@ -4,7 +4,7 @@ from flask import Flask
 
 from mlapi.bootstrap import build_services
 from mlapi.config import Config
-from mlapi.resources import access, errors, v1, v2
+from mlapi.resources import access, errors, health, invocations, v1, v2
 from mlapi.resources.api import Api, Segment
 
 
@@ -12,7 +12,7 @@ def create_app(config: Config | None = None) -> Flask:
     """Return the application for `config` (default: that of the environment).
 
     Models are read here and proven at the first request, or earlier where the server calls
-    `app.extensions["mlapi"].live.start()` after its fork.
+    `app.extensions["mlapi"].start()` after its fork.
     """
     settings = Config.from_environ() if config is None else config
     services = build_services(settings, observers=(access.note,))
@@ -22,10 +22,12 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.before_request(services.live.start)
+    app.before_request(services.start)
     access.install(app)
     errors.install(app)
     api = Api(app)
-    v1.install(api, services.plane, settings.max_body_bytes)
-    v2.install(api, services.plane, settings.max_body_bytes)
+    v1.install(api, services)
+    v2.install(api, services)
+    invocations.install(api, services.plane, settings.max_body_bytes, settings.invocations_model)
+    health.install(api, services.live)
     return app

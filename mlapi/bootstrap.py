@@ -4,27 +4,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlapi.config import Config
+from mlapi.explain.explainers import Explainers
+from mlapi.monitoring.statistics import Statistics
+from mlapi.registry import durable
+from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
+from mlapi.registry.orders import Orders
 from mlapi.registry.store import Store
 from mlapi.serving.dataplane import DataPlane, Observer
+from mlapi.serving.repository import ModelRepository
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that an app needs, built once."""
+    """All that an app needs, built once; `start` it in every process that answers, after the fork."""
 
     config: Config
     store: Store
     live: LiveRegistry
     plane: DataPlane
+    repository: ModelRepository
+    statistics: Statistics
+    follower: Follower
+    explainers: Explainers
+
+    def start(self) -> None:
+        """Prove and warm the models, then follow the registry and the orders; once a process."""
+        self.follower.start()
+        self.live.start()
+        self.statistics.start()
 
 
 def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
 
-    Nothing here starts a thread or predicts, so a server may fork afterwards; `live.start()` does both.
+    Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
-    store = Store(config.registry)
+    shared = durable.volatile_folder(config.run_folder)
+    store, orders = Store(config.registry), Orders(shared)
     live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes)
     live.preload()
-    return Services(config, store, live, DataPlane(live, live.get, observers))
+    statistics = Statistics(shared, durable.swap)
+    plane = DataPlane(live, live.get, (statistics.observe, *observers))
+    repository, follower = ModelRepository(live, orders), Follower(orders, live)
+    return Services(config, store, live, plane, repository, statistics, follower, Explainers())

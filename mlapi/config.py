@@ -36,6 +36,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
+def _model(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
 def _level(text: str) -> str:
     if text.lower() not in {"debug", "info", "warning", "error"}:
         raise ValueError(text)
@@ -72,6 +78,12 @@ class Config:
     max_artifact_bytes: int = _setting(
         8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
     )
+    run_folder: Path | None = _setting(
+        None, _folder, "a folder", "where the workers of one server share counters and orders; default: one of its own",
+    )
+    invocations_model: str | None = _setting(
+        None, _model, "NAME, NAME/VERSION or NAME@LABEL", "the model behind /invocations; default: the only one",
+    )
     poll_seconds: float = _setting(
         0.5, _seconds, "seconds > 0", "how often a worker looks for changes in the registry",
     )
@@ -100,9 +112,8 @@ class Config:
             try:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError:
-                kind = setting.metadata["kind"]
-                msg = f"{name} is '{text}'; expected {kind}, such as {setting.default}"
-                raise ConfigError(msg) from None
+                such = "" if setting.default is None else f", such as {setting.default}"
+                raise ConfigError(f"{name} is '{text}'; expected {setting.metadata['kind']}{such}") from None
         return cls(**values)
 
 

@@ -12,6 +12,7 @@
     │   └── LabelNotFound
     ├── ModelNotReady               known, but no version of it can answer now
     ├── VerbNotSupported            the model cannot do what the path asks for
+    ├── NotExplainable              nothing here can say why this model answers as it does
     ├── ModelRefusedInput           the model itself raised ValueError on the values
     ├── ModelFailed                 the model raised anything else
     ├── RegistryError
@@ -116,6 +117,10 @@ class ModelNotReady(MlapiError):
 
 class VerbNotSupported(MlapiError):
     """The model cannot do what was asked, such as probabilities from a regressor."""
+
+
+class NotExplainable(MlapiError):
+    """No explainer exists for the model, or what it needs is not installed."""
 
 
 class ModelRefusedInput(MlapiError):

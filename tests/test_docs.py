@@ -33,7 +33,7 @@ CURL = re.compile(r"```sh\n(curl .*?)\n```(?:\n\n```json\n(.*?)\n```)?", re.DOTA
 def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     registry = tmp_path_factory.mktemp("demo")
     publish_demo(registry, report=lambda _: None)
-    return create_app(Config(registry=registry)).test_client()
+    return create_app(Config(registry=registry, invocations_model="iris")).test_client()
 
 
 def near(answer: Any, expected: Any) -> bool:

@@ -68,16 +68,17 @@ def _local(name: str, file: str, version: int | None, label: str | None, registr
     from mlapi.inference.conform import conform  # noqa: PLC0415
     from mlapi.inference.values import InferenceResponse, Target  # noqa: PLC0415
     from mlapi.registry import loading  # noqa: PLC0415
-    from mlapi.schemas import jsonbody, v1  # noqa: PLC0415
+    from mlapi.schemas import jsonbody  # noqa: PLC0415
+    from mlapi.schemas.v1 import predict  # noqa: PLC0415
 
     store = Store(registry)
     number = store.require(name, _labelled(store, name, label) if label else version)
     loaded = loading.load(store, name, number)
     inputs = [Input(spec.name, spec.datatype, spec.width) for spec in loaded.signature.inputs]
     body = jsonbody.encode_tokens(_asking(body_of(file, inputs), proba=proba))
-    request = v1.load(body, Target(name, number))
+    request = predict.load(body, Target(name, number))
     outputs = loaded.predict(conform(request.inputs, loaded.signature), loaded.outputs(request.outputs))
-    answer = jsonbody.decode(v1.dump(InferenceResponse(name, number, outputs, {}), request))
+    answer = jsonbody.decode(predict.dump(InferenceResponse(name, number, outputs, {}), request))
     return list(next(iter(answer.values())))
 
 

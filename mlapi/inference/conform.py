@@ -5,45 +5,76 @@ for all arrays, the datatypes of the signature and the shapes `[n]` for columns,
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from mlapi.errors import SignatureMismatch
+from mlapi.inference import tensorbytes
 from mlapi.inference.arrays import Where, array_of, cast
-from mlapi.inference.faults import Faults, quoted
+from mlapi.inference.checks import check_batch, check_lengths, check_names, listed, places
+from mlapi.inference.faults import Faults
 from mlapi.inference.signature import Signature, TensorSpec
-from mlapi.inference.values import Array, Columns, Rows, Tensors
+from mlapi.inference.table import table_arrays
+from mlapi.inference.values import Array, Columns, Inputs, LoneArray, RawTensor, Rows, Table, Tensors
 
-SHOWN = 10
 
-
-def conform(inputs: Rows | Columns | Tensors, signature: Signature) -> dict[str, Array]:
+def conform(inputs: Inputs, signature: Signature) -> dict[str, Array]:
     """Return the inputs as arrays by input name.
 
     Raises SignatureMismatch with every fault: unknown or missing columns, ragged or empty batches,
     values of another type, missing values and unseen categories where the signature refuses them.
     """
     faults = Faults(SignatureMismatch)
-    if isinstance(inputs, Tensors):
+    if isinstance(inputs, RawTensor):
+        arrays = _raw(inputs.data, signature, faults)
+    elif isinstance(inputs, Tensors):
         arrays = _tensors(inputs.arrays, signature, faults)
+    elif isinstance(inputs, LoneArray):
+        arrays = _lone(inputs.array, signature, faults)
+    elif isinstance(inputs, Table):
+        arrays = table_arrays(inputs, signature, faults)
     elif signature.form == "matrix":
         arrays = _matrix(inputs, signature, faults)
     else:
         arrays = _columns(inputs, signature, faults)
     for spec in signature.inputs:
         if spec.name in arrays:  # also beside faults of other columns, so that all are named together
-            _check_values(arrays[spec.name], spec, _places(spec, signature), faults)
+            _check_values(arrays[spec.name], spec, places(spec, signature), faults)
     faults.raise_any()
     return arrays
+
+
+def _lone(array: Array, signature: Signature, faults: Faults) -> dict[str, Array]:
+    if not _takes_one("an array without names", signature, faults):
+        return {}
+    spec = signature.inputs[0]
+    if signature.form == "matrix" and array.ndim == 1 and spec.width == 1:
+        array = array.reshape(-1, 1)
+    if array.dtype.kind == "b" and spec.datatype == "BYTES":  # cast knows what text is, and is not
+        array = array.astype("u1")
+    return _tensors({spec.name: array}, signature, faults)
+
+
+def _takes_one(form: str, signature: Signature, faults: Faults) -> bool:
+    if len(signature.inputs) > 1:
+        faults.add(f"{form} is for models of one input; this one takes {listed(signature.input_names)}")
+    return not faults
+
+
+def _raw(data: bytes, signature: Signature, faults: Faults) -> dict[str, Array]:
+    if not _takes_one("a raw request", signature, faults):
+        return {}
+    spec = signature.inputs[0]
+    array = tensorbytes.decode(data, spec.datatype, [1, spec.width], f"'{spec.name}'", faults)
+    return {} if array is None else _tensors({spec.name: array}, signature, faults)
 
 
 def _tensors(
     given: Mapping[str, Array], signature: Signature, faults: Faults,
 ) -> dict[str, Array]:
-    if not _check_names(given, signature.input_names, "input", faults):
+    if not check_names(given, signature.input_names, "input", faults):
         return {}
     arrays: dict[str, Array] = {}
     for spec in signature.inputs:
@@ -55,10 +86,10 @@ def _tensors(
             )
             continue
         shape = (-1, spec.width) if signature.form == "matrix" else (-1,)
-        flat = cast(array.reshape(-1), spec.datatype, _places(spec, signature), faults)
+        flat = cast(array.reshape(-1), spec.datatype, places(spec, signature), faults)
         if flat is not None:
             arrays[spec.name] = flat.reshape(shape)
-    _check_lengths({name: len(array) for name, array in arrays.items()}, faults)
+    check_lengths({name: len(array) for name, array in arrays.items()}, faults)
     return arrays
 
 
@@ -71,14 +102,14 @@ def _shape_fits(shape: tuple[int, ...], spec: TensorSpec, signature: Signature) 
 def _matrix(inputs: Rows | Columns, signature: Signature, faults: Faults) -> dict[str, Array]:
     spec = signature.inputs[0]
     rows = _matrix_rows(inputs, signature, faults)
-    if rows is None or not _check_batch(rows, faults):
+    if rows is None or not check_batch(rows, faults):
         return {}
     if spec.width == 1:
         rows = [row if type(row) is list else [row] for row in rows]
     if not _check_widths(rows, spec.width, f"a list of {spec.width} numbers", faults):
         return {}
     flat = list(chain.from_iterable(rows))
-    array = array_of(flat, spec.datatype, _places(spec, signature), faults)
+    array = array_of(flat, spec.datatype, places(spec, signature), faults)
     return {} if array is None else {spec.name: array.reshape(-1, spec.width)}
 
 
@@ -101,7 +132,7 @@ def _matrix_from_object(
     if signature.features and name not in values:
         columns = _named_columns(values, signature.features, faults)
         return None if columns is None else _transposed(columns)
-    if not _check_names(values, (name,), "input", faults):
+    if not check_names(values, (name,), "input", faults):
         return None
     if type(values[name]) is not list:
         faults.add(f"input '{name}': expected a list of rows")
@@ -133,7 +164,7 @@ def _columns(inputs: Rows | Columns, signature: Signature, faults: Faults) -> di
         return arrays
     for spec, values in zip(signature.inputs, lists, strict=True):
         flat = _unwrap(values, by_row=isinstance(inputs, Rows))
-        array = array_of(flat, spec.datatype, _places(spec, signature), faults)
+        array = array_of(flat, spec.datatype, places(spec, signature), faults)
         if array is not None:
             arrays[spec.name] = array
     return arrays
@@ -147,10 +178,10 @@ def _column_lists(
         return _named_columns(values, names, faults)
     if isinstance(inputs, Columns):
         if len(names) > 1:
-            faults.add(f"expected an object with the columns {_listed(names)}, got a list")
+            faults.add(f"expected an object with the columns {listed(names)}, got a list")
             return None
-        return [values] if _check_batch(values, faults) else None
-    if not _check_batch(values, faults):
+        return [values] if check_batch(values, faults) else None
+    if not check_batch(values, faults):
         return None
     if _objects(values, faults):
         return _row_columns(values, names, faults)
@@ -162,7 +193,7 @@ def _plain_columns(
 ) -> Sequence[list[Any]] | None:
     if len(names) == 1:
         return [rows]
-    wanted = f"an object by name or a list of {len(names)} values: {_listed(names)}"
+    wanted = f"an object by name or a list of {len(names)} values: {listed(names)}"
     if not _check_widths(rows, len(names), wanted, faults):
         return None
     return [list(column) for column in zip(*rows, strict=True)]
@@ -197,20 +228,20 @@ def _row_columns(
         if faults.full:  # a count that costs what the row weighs, however many columns it lacks
             faults.count(len(keys) + len(row) - 2 * len(keys & row.keys()))
         else:
-            _check_names(row, names, "column", faults, f"row {i}: ")
+            check_names(row, names, "column", faults, f"row {i}: ")
     return None if faults else [[row[name] for row in rows] for name in names]
 
 
 def _named_columns(
     columns: dict[str, Any], names: Sequence[str], faults: Faults,
 ) -> list[list[Any]] | None:
-    if not _check_names(columns, names, "column", faults):
+    if not check_names(columns, names, "column", faults):
         return None
     for name in names:
         if type(columns[name]) is not list:
             faults.add(f"column '{name}': expected a list with one value a row")
     if not faults:
-        _check_lengths({name: len(columns[name]) for name in names}, faults)
+        check_lengths({name: len(columns[name]) for name in names}, faults)
     return None if faults else [columns[name] for name in names]
 
 
@@ -224,38 +255,6 @@ def _unwrap(values: list[Any], *, by_row: bool) -> list[Any]:
     return values
 
 
-def _check_batch(rows: list[Any], faults: Faults) -> bool:
-    if not rows:
-        faults.add("the batch is empty; expected at least one row")
-    return bool(rows)
-
-
-def _check_lengths(lengths: Mapping[str, int], faults: Faults) -> None:
-    sizes = set(lengths.values())
-    if len(sizes) > 1:
-        shown = ", ".join(f"'{name}' {size}" for name, size in list(lengths.items())[:SHOWN])
-        faults.add(f"the columns differ in length: {shown}; expected one value a row in each")
-    elif sizes == {0}:
-        faults.add("the batch is empty; expected at least one row")
-
-
-def _check_names(
-    given: Mapping[str, Any], names: Sequence[str], noun: str, faults: Faults, place: str = "",
-) -> bool:
-    known = set(names)
-    unknown = [name for name in given if name not in known]
-    missing = [name for name in names if name not in given]
-
-    def sentence(name: str) -> str:
-        near = get_close_matches(name, missing or names, n=1) if len(name) <= len(max(names, key=len)) * 2 else []
-        hint = f"did you mean '{near[0]}'?" if near else f"the {noun}s are {_listed(names)}"
-        return f"{place}{noun} {quoted(name)} is unknown; {hint}"
-
-    faults.each(unknown, sentence)
-    faults.each(missing, lambda name: f"{place}{noun} '{name}' is missing")
-    return not (unknown or missing)
-
-
 def _check_values(array: Array, spec: TensorSpec, where: Where, faults: Faults) -> None:
     missing: list[int] = []
     if array.dtype.kind == "f" and not spec.nullable:
@@ -267,22 +266,4 @@ def _check_values(array: Array, spec: TensorSpec, where: Where, faults: Faults) 
         known = set(spec.categories)
         strange = [i for i, value in enumerate(array.reshape(-1)) if value is not None and value not in known]
         faults.each(strange, lambda i: f"{where(i)}: is a category the model has never seen; "
-                                       f"expected one of {_listed(sorted(known))}")  # fmt: skip
-
-
-def _places(spec: TensorSpec, signature: Signature) -> Where:
-    """Return how messages name value i of this tensor (-1: the tensor itself)."""
-    if signature.form == "columns":
-        return lambda i: f"row {i}, column '{spec.name}'" if i >= 0 else f"column '{spec.name}'"
-    names = signature.features or tuple(str(j) for j in range(spec.width))
-
-    def place(i: int) -> str:
-        row, column = divmod(i, spec.width)
-        return f"row {row}, column '{names[column]}'" if i >= 0 else f"input '{spec.name}'"
-
-    return place
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
+                                       f"expected one of {listed(sorted(known))}")  # fmt: skip

@@ -41,11 +41,43 @@ class Tensors:
 
 
 @dataclass(frozen=True, slots=True)
+class RawTensor:
+    """The bytes of the one input of a model, for a batch of one; its datatype is the signature's."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoneArray:
+    """One numeric array without a name, for a model of one input."""
+
+    array: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one length by name, as a data frame has them: None or NaN is a missing value.
+
+    `written`: the cells are texts, an empty one missing, and become values by the datatypes of the
+    signature. A model of a matrix whose columns have no names takes the columns in their order.
+    """
+
+    columns: Mapping[str, list[Any] | Array]
+    written: bool = False
+
+
+Inputs = Rows | Columns | Tensors | RawTensor | LoneArray | Table
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """One inference as a protocol asks for it; `outputs` are names, or None for the default."""
+    """One inference as a protocol asks for it; `outputs` are names, None for all, () for the first.
+
+    A protocol that must remember more to write the answer extends it by one level.
+    """
 
     target: Target
-    inputs: Rows | Columns | Tensors
+    inputs: Inputs
     outputs: tuple[str, ...] | None = None
     id: str | None = None
     parameters: Parameters = field(default_factory=dict)
@@ -53,30 +85,41 @@ class InferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class InferenceResponse:
-    """The answer: arrays by output name, batch first, in the datatypes of the signature."""
+    """The answer: arrays by output name, batch first, in the datatypes of the signature.
+
+    `classes` are the classes of a classifier, in the order of its probabilities.
+    """
 
     model: str
     version: int
     outputs: Mapping[str, Array]
     datatypes: Mapping[str, str]
     id: str | None = None
+    classes: tuple[str | int | bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceEvent:
     """What an observer learns of one inference, answered or failed.
 
-    `rows` is 0 where the request failed before its rows were counted; times are nanoseconds of a
-    monotonic clock; `error` is the exception the caller will get.
+    `rows` is 0 where the request failed before its rows were counted; `version` is None where it failed
+    before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
+    input, predicting, writing the answer. `error` is the exception the caller will get.
     """
 
     target: Target
     version: int | None
     rows: int
-    conform_ns: int
+    input_ns: int
     predict_ns: int
+    output_ns: int
     outputs: Mapping[str, Array] | None
     error: Exception | None
+
+    @property
+    def total_ns(self) -> int:
+        """Nanoseconds from the body to the answer."""
+        return self.input_ns + self.predict_ns + self.output_ns
 
 
 def rows_of(arrays: Mapping[str, Array]) -> int:

@@ -5,12 +5,14 @@ the folder is synced before the caller hears of success. A process killed anywhe
 at most a `.tmp-*` that no reader looks at. (Pillai et al., OSDI 2014, on what file systems promise.)
 """
 
+import atexit
 import contextlib
 import errno
 import fcntl
 import os
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -103,6 +105,32 @@ def replace(path: Path, data: bytes) -> None:
             staged.unlink()
         raise
     _sync(path.parent)
+
+
+def swap(path: Path, data: bytes) -> None:
+    """Put `data` in place of a file that need not survive the machine, such as counters: at once, not synced."""
+    staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    descriptor = os.open(staged, _NEW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    staged.rename(path)
+
+
+def volatile_folder(folder: Path | None = None) -> Path:
+    """Return a folder for what the workers of one server share: `folder`, or a new one that goes with this process."""
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+    memory = Path("/dev/shm")  # noqa: S108 (mkdtemp gives it a name of its own, for this user alone)
+    made = Path(tempfile.mkdtemp(prefix="mlapi-", dir=memory if os.access(memory, os.W_OK) else None))
+    atexit.register(_remove_volatile, made, os.getpid())
+    return made
+
+
+def _remove_volatile(folder: Path, maker: int) -> None:
+    if os.getpid() == maker:  # a forked worker that ends leaves it to the others
+        with contextlib.suppress(OSError):
+            discard(folder)
 
 
 def mark(folder: Path, name: str, data: bytes) -> None:

@@ -7,46 +7,21 @@ only verified, parsed, proven on its golden rows and therefore warm, so a reader
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from mlapi.errors import LabelNotFound, ModelNotFound, ModelNotReady, RegistryError, VersionNotFound, VersionRefused
+from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError, VersionRefused
 from mlapi.inference.values import Target
 from mlapi.registry import loading
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
+from mlapi.registry.status import ModelStatus, VersionStatus
 from mlapi.registry.store import Store, nearest
 
-State = Literal["LOADING", "READY", "UNAVAILABLE"]
 RESCAN_SECONDS = 10.0
+UNLOADED = "unloaded"
 _NOT_YET = "it is being loaded"
 
 log = logging.getLogger("mlapi.registry")
-
-
-@dataclass(frozen=True, slots=True)
-class VersionStatus:
-    """One version of one model: whether it answers, why not, and the model where it is in memory."""
-
-    version: int
-    state: State
-    reason: str = ""
-    loaded: LoadedModel | None = None
-    fingerprint: tuple[object, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
-    """One model: its versions ascending, its labels, and the version that an unversioned request gets."""
-
-    name: str
-    versions: Mapping[int, VersionStatus]
-    labels: Mapping[str, int]
-
-    @property
-    def ready(self) -> tuple[int, ...]:
-        """The versions that answer now, ascending."""
-        return tuple(n for n, status in self.versions.items() if status.state == "READY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +45,7 @@ class LiveRegistry:
         self._largest = largest
         self._snapshot = _Snapshot()
         self._unproven: dict[tuple[str, int], LoadedModel] = {}
+        self._unloaded: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._started_in: int | None = None
         self._stop = threading.Event()
@@ -89,7 +65,7 @@ class LiveRegistry:
                 return loaded
         model = self.model(target.model)
         if target.label is not None:
-            version = self.labelled(model, target.label)
+            version = model.labelled(target.label)
         if version is None:
             raise ModelNotReady(target.model, None, self._why_not(model))
         return self._ready(model, version)
@@ -105,17 +81,15 @@ class LiveRegistry:
         """Return the status of every model, by name."""
         return tuple(self._snapshot.models.values())
 
-    @staticmethod
-    def labelled(model: ModelStatus, label: str) -> int:
-        """Return the version that a label points to; LabelNotFound where the model has none such."""
-        if label not in model.labels:
-            raise LabelNotFound(model.name, label, tuple(model.labels))
-        return model.labels[label]
-
     def is_ready(self) -> bool:
         """Tell whether every version that can be loaded is: none is waiting. Refused ones do not count."""
         loading_now = any(s.state == "LOADING" for m in self.models() for s in m.versions.values())
         return self._started_in == os.getpid() and not loading_now
+
+    def require(self, name: str) -> None:
+        """Raise ModelNotFound where the disk has no version of a model, also one that is not followed yet."""
+        if name not in self._store.models():
+            raise ModelNotFound(name, nearest(name, self._snapshot.models))
 
     # -- for the processes --------------------------------------------------------------------
 
@@ -155,6 +129,29 @@ class LiveRegistry:
         with self._lock:
             self._refresh()
 
+    def obey(self, unloaded: frozenset[str], again: Iterable[str] = ()) -> dict[str, str]:
+        """Stop answering for `unloaded` models and load `again` those named; return what failed, by model.
+
+        A version that fails to load again keeps answering as it did.
+        """
+        with self._lock:
+            self._unloaded = unloaded
+            failures = {name: reason for name in again if (reason := self._reload(name))}
+            self._refresh()
+        return failures
+
+    def _reload(self, name: str) -> str:
+        model = self._snapshot.models.get(name, ModelStatus(name, {}, {}))
+        versions = dict(model.versions)
+        failed = []
+        for version in self._store.versions(name):
+            status = self._load(name, version)
+            failed += [f"version {version}: {status.reason}"] if status.reason else []
+            if status.loaded is not None or version not in versions or versions[version].loaded is None:
+                versions[version] = status
+        self._swap(self._snapshot.head, {**self._snapshot.models, name: replace(model, versions=versions)})
+        return "; ".join(failed)
+
     def _follow(self, stop: threading.Event) -> None:
         quiet_for = 0.0
         reachable = True
@@ -173,8 +170,8 @@ class LiveRegistry:
     def _refresh(self) -> None:
         """Take out what is gone, then bring in what is new, one version after the other."""
         head = self._store.head()
-        models = {name: self._scan(name) for name in self._store.models()}
-        self._swap(head, models)
+        scanned = [self._scan(name) for name in self._store.models()]
+        self._swap(head, {model.name: model for model in scanned if model.versions})  # it may just have lost its last
         for name, version in list(self._waiting()):
             status = self._load(name, version)
             model = self._snapshot.models[name]
@@ -183,6 +180,9 @@ class LiveRegistry:
             self._swap(head, {**self._snapshot.models, name: ModelStatus(name, versions, labels)})
 
     def _scan(self, name: str) -> ModelStatus:
+        if name in self._unloaded:
+            unloaded = {n: VersionStatus(n, "UNAVAILABLE", UNLOADED) for n in self._store.versions(name)}
+            return ModelStatus(name, unloaded, self._labels(name, unloaded))
         known = self._snapshot.models.get(name, ModelStatus(name, {}, {})).versions
         versions = {}
         for version in self._store.versions(name):
@@ -236,16 +236,12 @@ class LiveRegistry:
 
     @staticmethod
     def _ready(model: ModelStatus, version: int) -> LoadedModel:
-        status = model.versions.get(version)
-        if status is None:
-            raise VersionNotFound(model.name, str(version), tuple(model.versions))
+        status = model.require(version)
         if status.loaded is None:
             raise ModelNotReady(model.name, version, status.reason)
         return status.loaded
 
     @staticmethod
     def _why_not(model: ModelStatus) -> str:
-        if not model.versions:  # the last one was deleted a moment ago
-            raise ModelNotFound(model.name)
         newest = list(model.versions.values())[-1]
         return f"version {newest.version}: {newest.reason}"

@@ -2,31 +2,36 @@
 
 import contextlib
 import zlib
+from collections.abc import Set as AbstractSet
 
 from flask import request
 from gunicorn.http.errors import ParseException
 
 from mlapi.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding, UnsupportedMediaType
 
-MEDIA_TYPES = {"", "application/json", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
+MEDIA_TYPES = frozenset({
+    "", "application/json", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain",
+})  # fmt: skip
 """Content types that clients send with JSON: none, curl's default, tritonclient's, and the right one."""
 
 WINDOWS = {"gzip": (16 + zlib.MAX_WBITS,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
 """What zlib is to expect; deflate is a zlib stream (RFC 1950), and from some clients a bare one (RFC 1951)."""
 
+SEND_JSON = "send JSON as application/json"
 STEP = 16 * 1024
 BROKEN_OFF = "the body ended early or its chunks are malformed"
 
 
-def read_body(limit: int) -> bytes:
+def read_body(limit: int, accepted: AbstractSet[str] = MEDIA_TYPES, advice: str = SEND_JSON) -> bytes:
     """Return the body of the current request, inflated; at most `limit` bytes, on the wire and inflated.
+
+    Media types other than `accepted` are refused, with `advice` on what to send.
 
     Also a chunked body is held to the limit: one byte more is read than allowed, since a stream that
     is cut at the limit looks complete. Raises UnsupportedMediaType, BodyTooLarge, InvalidRequest.
     """
-    media = request.mimetype
-    if media not in MEDIA_TYPES:
-        msg = "the content type is not supported; send JSON as application/json"
+    if request.mimetype not in accepted:
+        msg = f"the content type is not supported; {advice}"
         raise UnsupportedMediaType(msg)
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity", "gzip", "deflate"}:

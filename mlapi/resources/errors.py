@@ -20,6 +20,7 @@ STATUS: dict[type[Exception], int] = {
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.ModelFailed: 500,
+    errors.NotExplainable: 501,
     errors.ModelNotReady: 503,
     errors.MlapiError: 500,
 }
@@ -44,7 +45,7 @@ def on_error(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _from_http(error)
     status = status_of(error)
-    if status >= 500 and not isinstance(error, errors.ModelNotReady):  # noqa: PLR2004 (server errors)
+    if status >= 500 and not isinstance(error, errors.ModelNotReady | errors.NotExplainable):  # noqa: PLR2004 (server errors)
         log.error("request failed", exc_info=error, extra={"request_id": request_id()})
         return answer(status, BROKEN, request_id=request_id())
     more = {"faults": list(error.faults)} if isinstance(error, errors.InvalidRequest) and error.total > 1 else {}

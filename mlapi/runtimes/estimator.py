@@ -26,10 +26,14 @@ class EstimatorPredictor:
         """Return each of `outputs` as `[n, k]` in its declared datatype."""
         return {name: self._output(name, self.ask(name, inputs)) for name in outputs}
 
+    def prepared(self, inputs: Mapping[str, Array]) -> Any:  # noqa: ANN401 (what the feed makes)
+        """Return the inputs as the estimator is handed them."""
+        return self._prepare(inputs, self._signature)
+
     def ask(self, method: str, inputs: Mapping[str, Array]) -> Any:  # noqa: ANN401 (whatever it answers)
         """Return what the estimator's method answers, as it answers it."""
         try:
-            return getattr(self.model, method)(self._prepare(inputs, self._signature))
+            return getattr(self.model, method)(self.prepared(inputs))
         except ValueError as error:
             raise ModelRefusedInput(_one_line(error)) from error
         except Exception as error:

@@ -16,20 +16,21 @@ __all__ = ["FORMATS", "Format", "UnloadableError", "parse", "predictor"]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file format: its file in a version folder, its V2 `platform`, and its reader."""
+    """A file format: its file in a version folder, its V2 `platform` and `backend`, and its reader."""
 
     name: str
     file: str
     platform: str
+    backend: str
     load: Callable[[bytes], Any]
 
 
 FORMATS = {
     form.name: form
     for form in (
-        Format("joblib", "model.joblib", "sklearn_joblib", pickled.load),
-        Format("skops", "model.skops", "sklearn_skops", skops_file.load),
-        Format("onnx", "model.onnx", "onnxruntime_onnx", onnx_file.load),
+        Format("joblib", "model.joblib", "sklearn_joblib", "sklearn", pickled.load),
+        Format("skops", "model.skops", "sklearn_skops", "sklearn", skops_file.load),
+        Format("onnx", "model.onnx", "onnxruntime_onnx", "onnxruntime", onnx_file.load),
     )
 }
 

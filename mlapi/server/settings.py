@@ -64,4 +64,9 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicor
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (gunicorn's Worker has no types)
     """Prove and warm the models in the worker that will serve them, before it takes a connection."""
-    worker.app.callable.extensions["mlapi"].live.start()
+    worker.app.callable.extensions["mlapi"].start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
+    """Leave behind what this worker has counted since it last wrote it down."""
+    worker.app.callable.extensions["mlapi"].statistics.flush()

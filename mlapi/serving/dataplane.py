@@ -3,12 +3,19 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 from mlapi.inference.conform import conform
 from mlapi.inference.values import InferenceEvent, InferenceRequest, InferenceResponse, Target, rows_of
-from mlapi.registry.live import LiveRegistry, ModelStatus
+from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
+from mlapi.registry.status import ModelStatus
 
+PHASES = 3
+
+Q = TypeVar("Q", bound=InferenceRequest)
+R = TypeVar("R")
 Route = Callable[[Target], LoadedModel]
 Observer = Callable[[InferenceEvent], None]
 
@@ -39,33 +46,45 @@ class DataPlane:
         """Return the status of all versions of a model; raises ModelNotFound."""
         return self.live.model(name)
 
-    def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Return the answer to a request.
+    def exchange(self, target: Target, load: Callable[[], Q], dump: Callable[[InferenceResponse, Q], R]) -> R:
+        """Return what `dump` makes of the answer to the request that `load` reads: one whole inference.
 
-        Raises what routing raises (NotFound, ModelNotReady), InvalidRequest where the input does not
-        fit the signature, ModelRefusedInput and ModelFailed where the model does not answer.
+        Both run under the watch, so that what they cost, and what they refuse, is counted; `load` may read
+        the body, which a target that cannot answer never costs. Raises what they raise; what routing
+        raises (NotFound, ModelNotReady); InvalidRequest where the input does not fit the signature;
+        ModelRefusedInput and ModelFailed where the model does not answer.
         """
         watch = _Watch(self._clock)
         try:
+            watch.version = self._route(target).manifest.version
+            request = load()
             response = self._answer(request, watch)
+            answer = dump(response, request)
         except Exception as error:
-            self._observe(watch.event(request.target, None, error))
+            watch.stopped()
+            self._observe(watch.event(target, None, error))
             raise
-        self._observe(watch.event(request.target, response, None))
-        return response
+        watch.dumped()
+        self._observe(watch.event(target, response, None))
+        return answer
+
+    def infer(self, request: InferenceRequest) -> InferenceResponse:
+        """Return the answer to a request that is already read; raises as `exchange` does."""
+        return self.exchange(request.target, lambda: request, lambda response, _: response)
 
     def _answer(self, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
         loaded = self._route(request.target)
-        manifest = loaded.manifest
+        manifest, signature = loaded.manifest, loaded.signature
         watch.version = manifest.version
         wanted = loaded.outputs(request.outputs)
-        watch.begin()
-        inputs = conform(request.inputs, loaded.signature)
+        inputs = conform(request.inputs, signature)
         watch.conformed(rows_of(inputs))
         outputs = loaded.predict(inputs, wanted)
         watch.predicted()
-        datatypes = {spec.name: spec.datatype for spec in loaded.signature.outputs}
-        return InferenceResponse(manifest.name, manifest.version, outputs, datatypes, request.id)
+        datatypes = {spec.name: spec.datatype for spec in signature.outputs}
+        return InferenceResponse(
+            manifest.name, manifest.version, outputs, datatypes, request.id, manifest.classes,
+        )
 
     def _observe(self, event: InferenceEvent) -> None:
         for observer in self._observers:
@@ -82,18 +101,25 @@ class _Watch:
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self.version: int | None = None
-        self.rows = self._conform_ns = self._predict_ns = self._since = 0
-
-    def begin(self) -> None:
-        self._since = self._clock()
+        self.rows = 0
+        self._laps = [clock()]
 
     def conformed(self, rows: int) -> None:
-        now = self._clock()
-        self.rows, self._conform_ns, self._since = rows, now - self._since, now
+        self.rows = rows
+        self._laps.append(self._clock())
 
     def predicted(self) -> None:
-        self._predict_ns = self._clock() - self._since
+        self._laps.append(self._clock())
+
+    def dumped(self) -> None:
+        self._laps.append(self._clock())
+
+    def stopped(self) -> None:
+        """A failure: the phase it happened in ends now."""
+        self._laps.append(self._clock())
 
     def event(self, target: Target, response: InferenceResponse | None, error: Exception | None) -> InferenceEvent:
+        spent = [end - begin for begin, end in pairwise(self._laps)]
+        took = [*spent, 0, 0][:PHASES]
         outputs = None if response is None else response.outputs
-        return InferenceEvent(target, self.version, self.rows, self._conform_ns, self._predict_ns, outputs, error)
+        return InferenceEvent(target, self.version, self.rows, took[0], took[1], took[2], outputs, error)

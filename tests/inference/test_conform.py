@@ -16,7 +16,8 @@ from mlapi.errors import InvalidRequest, MlapiError, SignatureMismatch
 from mlapi.inference.conform import conform
 from mlapi.inference.signature import NUMPY_TYPES, Signature, TensorSpec
 from mlapi.inference.values import Array, Columns, Rows, Target, Tensors
-from mlapi.schemas import v1, v2
+from mlapi.schemas import v2
+from mlapi.schemas.v1 import predict as v1
 
 TARGET = Target("m")
 OUTPUTS = (TensorSpec("predict", "FP64", (-1, 1)),)

@@ -57,7 +57,7 @@ def test_every_page_is_json_without_a_charset_and_head_is_its_headers(client: Fl
 
 
 @pytest.mark.parametrize("path", [
-    b"/", b"", b"*", b"/v3", b"/v2x", b"/v2//", b"///", b"/v2//health/live", b"/v2/health//live",
+    b"*", b"/v3", b"/v2x", b"/v2//", b"/v2//health/live", b"/v2/health//live",
     b"/v2/health/live/", b"/v2/models/", b"/v2/models/iris/", b"/v2/models//ready", b"/v2/models/iris//ready",
     b"/v2/models/iris/infer/",
     b"/v2/models/iris/versions/", b"/v2/models/iris/versions",
@@ -94,6 +94,8 @@ NAMES = [b"..", b".", b"...", b".hidden", b"-x", b"_x", b"i..s", b"iris\0", b"\0
 def test_a_name_outside_the_grammar_is_an_unknown_model(
     app: Flask, method: str, path: bytes, name: bytes,
 ) -> None:
+    if (path, name) == (b"/v2/models/%s", b"stats"):
+        return  # the statistics of all models stand there, which is why no model may have the name
     response = raw(app, path.replace(b"%s", name), method)
     sentence = json.loads(response.data)["error"]
     assert (response.status_code, response.headers["Content-Type"]) == (404, "application/json")

@@ -34,6 +34,7 @@ RAISED: dict[type[errors.MlapiError], tuple[Any, int]] = {
     errors.LabelNotFound: (("iris", "live", ("stable",)), 404),
     errors.ModelNotReady: (("iris", 2, "it is being loaded"), 503),
     errors.VerbNotSupported: (("no probabilities",), 400),
+    errors.NotExplainable: (("no explainer",), 501),
     errors.ModelRefusedInput: (("math domain error",), 400),
     errors.ModelFailed: ((SECRET,), 500),
     errors.RegistryError: ((SECRET,), 500),

@@ -18,8 +18,9 @@ from sklearn.pipeline import Pipeline
 import mlapi
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.store import Store
-from mlapi.resources import errors, v2
+from mlapi.resources import errors
 from mlapi.resources.api import Api, Segment
+from mlapi.resources.v2 import metadata
 from mlapi.serving.dataplane import DataPlane
 
 IRIS = "/v2/models/iris"
@@ -46,7 +47,7 @@ def homes(rows: int = 1, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
 def test_the_server_tells_its_name_version_and_the_extensions_it_has(client: FlaskClient, path: str) -> None:
     assert client.get(path).get_json() == {
-        "name": "mlapi", "version": mlapi.__version__, "extensions": list(v2.EXTENSIONS),
+        "name": "mlapi", "version": mlapi.__version__, "extensions": list(metadata.EXTENSIONS),
     }  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def test_a_server_that_still_loads_is_alive_and_not_ready(registry: Path) -> Non
     app.url_map.converters["segment"] = Segment
     errors.install(app)
     live = LiveRegistry(Store(registry))
-    v2.install(Api(app), DataPlane(live, live.get), 1000)
+    metadata.install(Api(app), DataPlane(live, live.get))
     client = app.test_client()
     ready = client.get("/v2/health/ready")
     assert client.get("/v2/health/live").status_code == 200

@@ -9,19 +9,19 @@ import pytest
 
 from mlapi.errors import InvalidRequest
 from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Rows, Target
-from mlapi.schemas import v1
+from mlapi.schemas.v1 import predict
 
 TARGET = Target("m", 3)
 FORMS = "expected exactly one of 'instances' (rows) and 'inputs' (columns), got"
 
 
 def load(**members: Any) -> InferenceRequest:
-    return v1.load(json.dumps(members).encode(), TARGET)
+    return predict.load(json.dumps(members).encode(), TARGET)
 
 
 def dump(array: Any, inputs: Rows | Columns) -> bytes:
     response = InferenceResponse("m", 3, {"predict": array}, {"predict": "FP64"})
-    return v1.dump(response, InferenceRequest(TARGET, inputs))
+    return predict.dump(response, InferenceRequest(TARGET, inputs))
 
 
 def test_instances_are_rows_and_inputs_are_columns_of_the_target() -> None:

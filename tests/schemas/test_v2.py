@@ -96,10 +96,11 @@ DIMENSIONS = "inputs[0].shape: expected a list of 1 to 16 whole numbers of 0 or 
     ({"name": 5}, "inputs[0].name: not a valid string"),
     ({"name": ""}, "inputs[0].name: shorter than minimum length 1"),
     ({"datatype": ...}, "inputs[0].datatype: missing data for required field"),
-    ({"data": ...}, "inputs[0].data: expected a list of values"),
+    ({"data": ...}, "inputs[0].data: expected exactly one of data and binary_data_size, got neither"),
     ({"data": "abc"}, "inputs[0].data: expected a list of values"),
     ({"data": 5}, "inputs[0].data: expected a list of values"),
-    ({"datatype": "FP16", "data": [1, 2]}, "input 'a' is FP16, which JSON has no form for"),
+    ({"datatype": "FP16", "data": [1, 2]},
+     "input 'a' is FP16, which JSON has no form for; send it as binary tensor data"),
     ({"data": [1, "2"]}, "input 'a', value 1: expected an integer, got text"),
     ({"data": [1, {"b64": "YQ=="}]}, "input 'a', value 1: expected an integer, got an object"),
     ({"data": [1, None]}, "input 'a', value 1: expected an integer, got null"),
@@ -109,9 +110,12 @@ DIMENSIONS = "inputs[0].shape: expected a list of 1 to 16 whole numbers of 0 or 
     ({"parameters": {"a": None}},
      "inputs[0].parameters: expected an object whose values are text, numbers, true or false"),
     ({"parameters": {"binary_data_size": 16}},
-     "inputs[0].parameters: binary tensor data is not supported; send the values as 'data'"),
+     "inputs[0].data: expected exactly one of data and binary_data_size, got both"),
+    *(({"data": ..., "parameters": {"binary_data_size": size}},
+       "inputs[0].parameters: expected a whole number of bytes as binary_data_size")
+      for size in (-1, 1.0, "1", True)),
     ({"parameters": {"shared_memory_region": "x"}},
-     "inputs[0].parameters: shared memory is not supported; send the values as 'data'"),
+     "inputs[0].parameters: shared memory is not supported; send the values"),
 ])  # fmt: skip
 def test_a_wrong_tensor_is_refused(changes: dict[str, Any], sentence: str) -> None:
     assert faults(tensor(**changes)) == (sentence,)
@@ -168,7 +172,7 @@ def test_names_in_messages_are_plain_and_short() -> None:
 
 def dump(datatype: str, values: Any) -> dict[str, Any]:
     response = InferenceResponse("m", 3, {"y": values}, {"y": datatype}, "id-1")
-    return dict(json.loads(v2.dump(response)))
+    return dict(json.loads(v2.dump(response, v2.Asked(TARGET, Tensors({}))).body))
 
 
 def test_an_answer_names_model_version_id_and_flat_tensors() -> None:

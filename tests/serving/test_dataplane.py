@@ -60,20 +60,20 @@ def test_only_the_outputs_asked_for_are_computed(plane: DataPlane, outputs: Any,
 def test_an_answer_is_told_with_rows_version_outputs_and_exact_times(
     plane: DataPlane, events: list[InferenceEvent],
 ) -> None:
-    """The clock is looked at three times: at 1, 11 and 111 nanoseconds."""
+    """The clock is looked at four times: at 1, 11, 111 and 1111 nanoseconds."""
     response = plane.infer(iris(rows=3))
     (event,) = events
     assert (event.target, event.version, event.rows, event.error) == (Target("iris"), 2, 3, None)
-    assert (event.conform_ns, event.predict_ns) == (10, 100)
+    assert (event.input_ns, event.predict_ns, event.output_ns, event.total_ns) == (10, 100, 1000, 1110)
     assert event.outputs is response.outputs
 
 
 @pytest.mark.parametrize(("request_", "kind", "told"), [
-    (InferenceRequest(Target("nobody"), Rows([1])), ModelNotFound, (None, 0, 0, 0)),
-    (InferenceRequest(Target("iris"), Rows([FLOWER]), ("nothing",)), InvalidRequest, (2, 0, 0, 0)),
-    (InferenceRequest(Target("iris"), Rows([[1, 2]])), SignatureMismatch, (2, 0, 0, 0)),
-    (InferenceRequest(Target("root"), Rows([[1, -1]])), ModelRefusedInput, (1, 1, 10, 0)),
-    (InferenceRequest(Target("exponent"), Rows([[1000, 1], [1, 1]])), ModelFailed, (1, 2, 10, 0)),
+    (InferenceRequest(Target("nobody"), Rows([1])), ModelNotFound, (None, 0, 10, 0)),
+    (InferenceRequest(Target("iris"), Rows([FLOWER]), ("nothing",)), InvalidRequest, (2, 0, 10, 0)),
+    (InferenceRequest(Target("iris"), Rows([[1, 2]])), SignatureMismatch, (2, 0, 10, 0)),
+    (InferenceRequest(Target("root"), Rows([[1, -1]])), ModelRefusedInput, (1, 1, 10, 100)),
+    (InferenceRequest(Target("exponent"), Rows([[1000, 1], [1, 1]])), ModelFailed, (1, 2, 10, 100)),
 ])  # fmt: skip
 def test_a_failure_is_told_as_far_as_it_came_and_reaches_the_caller(
     plane: DataPlane, events: list[InferenceEvent], request_: InferenceRequest, kind: type[Exception],
@@ -84,7 +84,7 @@ def test_a_failure_is_told_as_far_as_it_came_and_reaches_the_caller(
     (event,) = events
     assert event.error is failure.value
     assert (event.target, event.outputs) == (request_.target, None)
-    assert (event.version, event.rows, event.conform_ns, event.predict_ns) == told
+    assert (event.version, event.rows, event.input_ns, event.predict_ns) == told
 
 
 def test_an_observer_that_raises_is_logged_and_hides_nothing(

@@ -1,13 +1,12 @@
-"""V1: the TensorFlow Serving REST API (api_rest.md, "Predict API" and "Model status API") with KServe's V1."""
+"""The predict API: rows or columns in, predictions or outputs out."""
 
 from typing import Any
 
-import numpy as np
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, fields, post_load, validates_schema
 
-from mlapi.inference.values import Array, Columns, InferenceRequest, InferenceResponse, Rows, Target
-from mlapi.schemas import jsonbody
+from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Rows, Target
 from mlapi.schemas.envelope import Envelope, checked
+from mlapi.schemas.v1 import values
 
 SERVING_DEFAULT = "serving_default"
 
@@ -18,7 +17,7 @@ def load(data: bytes, target: Target) -> InferenceRequest:
     Without `signature_name`, or with `serving_default`, the first output is asked for; any other
     name is that of an output. Raises InvalidRequest.
     """
-    inputs, outputs = checked(_PREDICT, jsonbody.decode(data))
+    inputs, outputs = checked(_PREDICT, values.decode(data))
     return InferenceRequest(target, inputs, outputs)
 
 
@@ -29,18 +28,13 @@ def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
     Numbers that are not finite are the bare tokens NaN, Infinity and -Infinity.
     """
     member = "predictions" if isinstance(request.inputs, Rows) else "outputs"
-    answer = _squeezed(next(iter(response.outputs.values())))
-    if answer.dtype.kind == "f" and not np.isfinite(answer).all():
-        shortest = answer.astype(str).astype("f8")  # the digits of its own datatype, not those of doubles
-        return jsonbody.encode_tokens({member: shortest.tolist()})
-    return jsonbody.encode({member: answer.tolist() if answer.dtype == object else np.ascontiguousarray(answer)})
+    name, answer = next(iter(response.outputs.items()))
+    return values.encode({member: values.outgoing(name, answer)})
 
 
-def _squeezed(answer: Array) -> Array:
-    return answer[:, 0] if answer.shape[1] == 1 else answer
+class Predict(Envelope):
+    """The request: exactly one of `instances` and `inputs`."""
 
-
-class _Predict(Envelope):
     instances = fields.Raw()
     inputs = fields.Raw()
     signature_name = fields.String(load_default="")
@@ -66,24 +60,4 @@ class _Predict(Envelope):
         return inputs, () if name in {"", SERVING_DEFAULT} else (name,)
 
 
-class _Status(Envelope):
-    error_code = fields.String(required=True)
-    error_message = fields.String(required=True)
-
-
-class _VersionState(Envelope):
-    version = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(("START", "LOADING", "AVAILABLE", "UNLOADING", "END")))
-    status = fields.Nested(_Status, required=True)
-
-
-class StatusSchema(Envelope):
-    """One body for two protocols: KServe reads `ready`, TensorFlow Serving `model_version_status`."""
-
-    name = fields.String(required=True)
-    ready = fields.Boolean(required=True)
-    model_version_status = fields.List(fields.Nested(_VersionState), required=True)
-    error = fields.String()
-
-
-_PREDICT = _Predict()
+_PREDICT = Predict()
