@@ -1,5 +1,6 @@
 """Which original column each column of a prepared table comes from, where it comes from one alone."""
 
+from collections import UserList
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,6 +78,8 @@ def _places(columns: Any, names: list[str], width: int) -> list[int] | None:  # 
     if isinstance(columns, slice):
         bounds = (columns.start, columns.stop)
         return None if any(isinstance(bound, str) for bound in bounds) else list(range(width))[columns]
+    if isinstance(columns, UserList):  # scikit-learn 1.6 wraps the remainder's positions, to warn who iterates over it
+        columns = columns.data
     chosen: list[Any] = [columns] if isinstance(columns, str | int) else list(columns)
     if len(chosen) == width and all(type(one).__name__ in {"bool", "bool_"} for one in chosen):
         return [j for j, wanted in enumerate(chosen) if wanted]
