@@ -11,8 +11,6 @@ from mlapi.inference.values import Array, rows_of
 from mlapi.registry.loading import LoadedModel
 from mlapi.runtimes.estimator import EstimatorPredictor
 
-BINARY = 2
-
 
 class Subject:
     """A version, its columns, and the output that is explained.

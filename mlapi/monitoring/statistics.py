@@ -21,6 +21,8 @@ from mlapi.inference.values import InferenceEvent
 PHASES = ("compute_input", "compute_infer", "compute_output")
 SUCCESS, FAIL = "success", "fail"
 FLUSH_SECONDS = 0.5
+MOST_BATCH_SIZES = 256
+"""Batch sizes of a version that are counted one by one; a caller chooses them, so that there must be an end."""
 FILE = "statistics-"
 MILLISECOND = 1_000_000
 
@@ -62,7 +64,7 @@ class Statistics:
         self, folder: Path, write: Callable[[Path, bytes], None], clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._folder, self._write, self._clock = folder, write, clock
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._started_in: int | None = None
         self._begin()
 
@@ -79,14 +81,19 @@ class Statistics:
             self._unwritten = True
 
     def flush(self) -> None:
-        """Write the counters of this process where the other workers read them."""
-        with self._lock:
-            self._own_process()
-            if not self._unwritten:
-                return
-            rows = [[*key, value] for key, value in self._counts.items()]
-            self._write(self._folder / f"{FILE}{self._own}.json", json.dumps(rows).encode())
-            self._unwritten = False
+        """Write the counters of this process where the other workers read them; requests do not wait for it."""
+        with self._writing:
+            with self._lock:
+                self._own_process()
+                if not self._unwritten:
+                    return
+                rows = [[*key, value] for key, value in self._counts.items()]
+                self._unwritten = False
+            try:
+                self._write(self._folder / f"{FILE}{self._own}.json", json.dumps(rows).encode())
+            except OSError:
+                self._unwritten = True
+                raise
 
     def start(self) -> None:
         """Write what this process counts twice a second from now on; once a process, after the fork."""
@@ -122,9 +129,13 @@ class Statistics:
         self._count(event, "inference_count", event.rows)
         self._count(event, "execution_count", 1)
         times = (event.input_ns, event.predict_ns, event.output_ns)
+        sizes = self._sizes.setdefault((event.target.model, event.version or 0), set())
+        if len(sizes) < MOST_BATCH_SIZES:
+            sizes.add(event.rows)
         for phase, ns in zip(PHASES, times, strict=True):
             self._add(event, phase, ns)
-            self._add(event, phase, ns, event.rows)
+            if event.rows in sizes:
+                self._add(event, phase, ns, event.rows)
         self._counts[event.target.model, event.version or 0, "last_inference", 0] = now_ms
 
     def _add(self, event: InferenceEvent, what: str, ns: int, batch: int = 0) -> None:
@@ -136,6 +147,7 @@ class Statistics:
 
     def _begin(self) -> None:
         self._counts: Counter[Key] = Counter()
+        self._sizes: dict[tuple[str, int], set[int]] = {}
         self._unwritten, self._pid = False, os.getpid()
         self._own = f"{os.getpid()}-{secrets.token_hex(4)}"  # a pid alone may be given again
 

@@ -7,10 +7,10 @@ only then the one call that runs the file's code; golden rows last, in the proce
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlapi.errors import InvalidRequest, MlapiError, VersionRefused
+from mlapi.errors import InvalidRequest, MlapiError, ModelFailed, VersionRefused
 from mlapi.inference.faults import quoted
 from mlapi.inference.signature import Signature
-from mlapi.inference.values import Array
+from mlapi.inference.values import Array, rows_of
 from mlapi.registry import reference
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.reference import Reference, RowsError
@@ -49,13 +49,22 @@ class LoadedModel:
         return tuple(wanted) or names[:1]
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        """Return the named outputs for inputs that conform to the signature."""
-        return self.predictor.predict(inputs, outputs)
+        """Return the named outputs, `[n, k]` as the signature has them, for inputs of `n` rows that conform to it.
+
+        Raises what the predictor raises, and ModelFailed where the model answers more or fewer rows or columns.
+        """
+        answers = self.predictor.predict(inputs, outputs)
+        rows = rows_of(inputs)
+        for spec in self.signature.outputs:
+            if spec.name in answers and answers[spec.name].shape != (rows, spec.width):
+                got, wanted = list(answers[spec.name].shape), [rows, spec.width]
+                raise ModelFailed(f"the model's '{spec.name}' has shape {got}; expected {wanted}")
+        return answers
 
     def prove(self) -> None:
         """Answer the golden rows and compare; this is also the warm-up. Raises VersionRefused."""
         try:
-            answers = self.predict(self.reference.inputs, self.signature.output_names)
+            answers = self.predictor.predict(self.reference.inputs, self.signature.output_names)
         except MlapiError as error:
             raise self._refused(f"it fails on its own reference rows: {error}") from error
         wrong = reference.differences(answers, self.reference.outputs)

@@ -53,12 +53,3 @@ def version_number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= LARGEST_VERSION else None
-
-
-def check_version(text: str) -> int:
-    """Return the version that `text` writes, else raise InvalidName."""
-    number = version_number(text)
-    if number is None:
-        msg = f"{quoted(text)} is not a version; expected a whole number from 1, such as 3"
-        raise InvalidName(msg)
-    return number

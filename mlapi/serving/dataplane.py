@@ -58,7 +58,9 @@ class DataPlane:
         try:
             watch.version = self._route(target).manifest.version
             request = load()
-            response = self._answer(request, watch)
+            loaded = self._route(target)  # again: reading the body may have outlived the version
+            watch.version = loaded.manifest.version
+            response = _answer(loaded, request, watch)
             answer = dump(response, request)
         except Exception as error:
             watch.stopped()
@@ -68,24 +70,6 @@ class DataPlane:
         self._observe(watch.event(target, response, None))
         return answer
 
-    def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Return the answer to a request that is already read; raises as `exchange` does."""
-        return self.exchange(request.target, lambda: request, lambda response, _: response)
-
-    def _answer(self, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
-        loaded = self._route(request.target)
-        manifest, signature = loaded.manifest, loaded.signature
-        watch.version = manifest.version
-        wanted = loaded.outputs(request.outputs)
-        inputs = conform(request.inputs, signature)
-        watch.conformed(rows_of(inputs))
-        outputs = loaded.predict(inputs, wanted)
-        watch.predicted()
-        datatypes = {spec.name: spec.datatype for spec in signature.outputs}
-        return InferenceResponse(
-            manifest.name, manifest.version, outputs, datatypes, request.id, manifest.classes,
-        )
-
     def _observe(self, event: InferenceEvent) -> None:
         for observer in self._observers:
             try:
@@ -93,6 +77,17 @@ class DataPlane:
             except Exception:
                 name = getattr(observer, "__qualname__", repr(observer))
                 log.exception("an observer failed", extra={"observer": name})
+
+
+def _answer(loaded: LoadedModel, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
+    manifest, signature = loaded.manifest, loaded.signature
+    wanted = loaded.outputs(request.outputs)
+    inputs = conform(request.inputs, signature)
+    watch.conformed(rows_of(inputs))
+    outputs = loaded.predict(inputs, wanted)
+    watch.predicted()
+    datatypes = {spec.name: spec.datatype for spec in signature.outputs}
+    return InferenceResponse(manifest.name, manifest.version, outputs, datatypes, request.id, manifest.classes)
 
 
 class _Watch:
