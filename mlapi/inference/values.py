@@ -104,7 +104,8 @@ class InferenceEvent:
 
     `rows` is 0 where the request failed before its rows were counted; `version` is None where it failed
     before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
-    input, predicting, writing the answer. `error` is the exception the caller will get.
+    input, predicting, writing the answer. `error` is the exception the caller will get. Of requests that were
+    predicted together each has the whole time of that prediction, and one of them its `executions`.
     """
 
     target: Target
@@ -115,6 +116,7 @@ class InferenceEvent:
     output_ns: int
     outputs: Mapping[str, Array] | None
     error: Exception | None
+    executions: int = 1
 
     @property
     def total_ns(self) -> int:

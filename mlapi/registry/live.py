@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError, VersionRefused
+from mlapi.errors import ModelNotFound, ModelNotReady, NotFound, RegistryError, VersionRefused
 from mlapi.inference.values import Target
 from mlapi.registry import loading
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
@@ -69,6 +69,15 @@ class LiveRegistry:
         if version is None:
             raise ModelNotReady(target.model, None, self._why_not(model))
         return self._ready(model, version)
+
+    def ready(self, target: Target) -> LoadedModel | None:
+        """Return the model that `target` means if it is loaded, else None; a look-up in dictionaries."""
+        if target.version is None and target.label is None:
+            return self._snapshot.default.get(target.model)
+        try:
+            return self.get(target)
+        except (NotFound, ModelNotReady):
+            return None
 
     def model(self, name: str) -> ModelStatus:
         """Return the status of a model; ModelNotFound where the registry has no version of it."""

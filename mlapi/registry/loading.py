@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mlapi.errors import InvalidRequest, MlapiError, ModelFailed, VersionRefused
 from mlapi.inference.faults import quoted
 from mlapi.inference.signature import Signature
-from mlapi.inference.values import Array, rows_of
+from mlapi.inference.values import Array, InferenceResponse, rows_of
 from mlapi.registry import reference
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.reference import Reference, RowsError
@@ -28,6 +28,15 @@ class LoadedModel:
     manifest: Manifest
     predictor: Predictor
     reference: Reference
+
+    @property
+    def row_independent(self) -> bool:
+        """Whether the answer to a row is the same, to the last bit, whatever rows stand beside it."""
+        return False  # BLAS adds in another order for one row than for several
+
+    def expected_ns(self, rows: int) -> int | None:  # noqa: ARG002 (a plan will know)
+        """Return how many nanoseconds `predict` should take for `rows` rows; None where nobody can promise it."""
+        return None
 
     @property
     def signature(self) -> Signature:
@@ -60,6 +69,12 @@ class LoadedModel:
                 got, wanted = list(answers[spec.name].shape), [rows, spec.width]
                 raise ModelFailed(f"the model's '{spec.name}' has shape {got}; expected {wanted}")
         return answers
+
+    def response(self, outputs: Mapping[str, Array], request_id: str | None) -> InferenceResponse:
+        """Return the answer of this version that holds `outputs`."""
+        manifest = self.manifest
+        datatypes = {spec.name: spec.datatype for spec in manifest.signature.outputs}
+        return InferenceResponse(manifest.name, manifest.version, outputs, datatypes, request_id, manifest.classes)
 
     def prove(self) -> None:
         """Answer the golden rows and compare; this is also the warm-up. Raises VersionRefused."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flask import Response, request
+from werkzeug.datastructures import Headers
 
 from mlapi.inference.values import InferenceResponse, Target
 from mlapi.resources.compression import encoded
@@ -33,7 +34,7 @@ class Call(NamedTuple):
     dump: Callable[[InferenceResponse, Any], Answer]
 
 
-Builder = Callable[[Mapping[str, str], Mapping[str, str]], Call]
+Builder = Callable[[Mapping[str, str], Headers], Call]
 """From the segments of the path and the headers to the call; raises NotFound for a path that cannot exist."""
 
 
@@ -51,6 +52,6 @@ def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
     return Response(given.body, headers=list(given.headers))
 
 
-def current_headers() -> Mapping[str, str]:
-    """Return the headers of Flask's current request, names in any case."""
-    return request.headers  # type: ignore[return-value]  # werkzeug's Headers are a mapping but for their type
+def current_headers() -> Headers:
+    """Return the headers of Flask's current request."""
+    return request.headers

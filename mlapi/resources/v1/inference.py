@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from flask import Response
 from flask_restful import Resource
+from werkzeug.datastructures import Headers
 
 from mlapi.errors import VerbNotSupported
 from mlapi.inference.values import InferenceRequest, Target
@@ -24,7 +25,7 @@ def install(api: Api, plane: DataPlane, limit: int) -> None:
         api.add_resource(resource, *paths, endpoint=f"v1-{verb}", resource_class_kwargs=needs)
 
 
-def predict_call(segments: Mapping[str, str], headers: Mapping[str, str]) -> Call:
+def predict_call(segments: Mapping[str, str], headers: Headers) -> Call:
     """Return what a path with `segments` asks of :predict; raises NotFound."""
     target, accept = target_of(**segments), headers.get("Accept-Encoding")
     return Call(

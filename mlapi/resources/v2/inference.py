@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flask import Response
 from flask_restful import Resource
+from werkzeug.datastructures import Headers
 
 from mlapi.inference.values import InferenceResponse
 from mlapi.resources.api import Api, target_of
@@ -25,7 +26,7 @@ def install(api: Api, plane: DataPlane, limit: int) -> None:
     api.add_resource(Infer, *under("infer"), endpoint=INFER, resource_class_kwargs={"plane": plane, "limit": limit})
 
 
-def infer_call(segments: Mapping[str, str], headers: Mapping[str, str]) -> Call:
+def infer_call(segments: Mapping[str, str], headers: Headers) -> Call:
     """Return what a path with `segments` asks of infer; raises NotFound."""
     target, accept, json_length = target_of(**segments), headers.get("Accept-Encoding"), headers.get(JSON_LENGTH)
     return Call(
