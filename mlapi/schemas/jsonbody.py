@@ -22,7 +22,7 @@ def decode(data: bytes) -> dict[str, Any]:
     Raises InvalidRequest on an empty body, bytes that are not UTF-8 JSON, nesting beyond 64 levels,
     numbers beyond the doubles, texts that UTF-8 cannot write, and anything but an object at the top.
     """
-    if not data.strip():
+    if not data or data.isspace():
         raise InvalidRequest(["the body is empty; expected a JSON object"])
     if _depth(data) > DEEPEST:
         raise InvalidRequest([f"the JSON is nested deeper than {DEEPEST} levels"])
