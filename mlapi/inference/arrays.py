@@ -20,6 +20,7 @@ _FLOATS = {"FP16", "FP32", "FP64"}
 _KINDS: dict[str, set[type]] = {"BYTES": {str}, "BOOL": {bool}}
 _NUMBERS: set[type] = {int, float}
 _STRAIGHT: dict[str, set[type]] = {"FP64": {int, float}, "INT64": {int}, "BOOL": {bool}, "BYTES": {str}}
+_DTYPES = {datatype: np.dtype(name) for datatype, name in NUMPY_TYPES.items()}
 _GOT = {str: "text", bool: "true or false", type(None): "null", dict: "an object", list: "a list",
         int: "a number", float: "a number"}  # fmt: skip
 
@@ -46,12 +47,12 @@ def array_of(
 
 def straight(values: Sequence[Any], datatype: str) -> Array | None:
     """Return what `array_of` does where all values are of the one kind that needs no more than that, else None."""
-    if not set(map(type, values)) <= _STRAIGHT.get(datatype, set()):
+    if datatype not in _STRAIGHT or not _STRAIGHT[datatype].issuperset(map(type, values)):
         return None
     if datatype == "BYTES":
         return _objects(values)
     try:
-        return np.array(values, NUMPY_TYPES[datatype])
+        return np.array(values, _DTYPES[datatype])
     except OverflowError:  # an integer beyond the datatype
         return None
 

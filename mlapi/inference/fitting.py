@@ -39,19 +39,22 @@ def _numbers(array: Array, signature: Signature) -> dict[str, Array] | None:
 
 
 def _tensors(given: Mapping[str, Array], signature: Signature) -> dict[str, Array] | None:
-    if given.keys() != set(signature.input_names):
+    if len(given) != len(signature.inputs):
         return None
-    arrays = {spec.name: _tensor(given[spec.name], spec, signature) for spec in signature.inputs}
-    sizes = {-1 if array is None else len(array) for array in arrays.values()}
-    return arrays if len(sizes) == 1 and min(sizes) > 0 else None  # type: ignore[return-value] # none of them is None
-
-
-def _tensor(array: Array, spec: TensorSpec, signature: Signature) -> Array | None:
-    if array.dtype != spec.dtype or _refused(array, spec):
-        return None
-    if signature.form == "matrix":
-        return array if array.ndim == 2 and array.shape[1] == spec.width else None  # noqa: PLR2004 (rows and columns)
-    return array.reshape(-1) if array.ndim == 1 or array.shape[1:] == (1,) else None
+    arrays: dict[str, Array] = {}
+    rows = next(iter(given.values())).shape[:1]
+    for spec in signature.inputs:
+        array = given.get(spec.name)
+        if array is None or array.dtype != spec.dtype or array.shape[:1] != rows or _refused(array, spec):
+            return None
+        if signature.form == "matrix":
+            fits = array.ndim == 2 and array.shape[1] == spec.width  # noqa: PLR2004 (rows and columns)
+        else:
+            fits = array.ndim == 1 or array.shape[1:] == (1,)
+        if not fits:
+            return None
+        arrays[spec.name] = array if signature.form == "matrix" else array.reshape(-1)
+    return arrays if rows[0] else None
 
 
 def _rows(rows: list[Any], signature: Signature) -> dict[str, Array] | None:

@@ -25,7 +25,6 @@ DTYPES = {"d": "<f8", "i": "<i8", "u": "<u8"}
 """What simdjson calls a buffer's numbers, to numpy's dtype; it refuses what does not fit the integers exactly."""
 
 MARK = b'"#'
-BACKSLASH = ord("\\")
 
 _spare: list[simdjson.Parser] = []
 
@@ -67,13 +66,13 @@ def lift(data: bytes, opening: re.Pattern[bytes], decode: Callable[[bytes], dict
     while (found := opening.search(data, at)) is not None:
         begin, at = found.end() - 1, found.end()
         end = _end(data, begin)
-        if end - begin < LARGE or data[found.start() - 1] == BACKSLASH:  # a quote within a text opens no key
+        if end - begin < LARGE:
             continue
         rest += data[done:begin] + MARK + b'%d"' % len(places)
         places.append(slice(begin, end))
         done = at = end
     rest += data[done:]
-    # a text of the caller's own that looks like a mark, in whatever spelling
+    # what looked like a key may be text with quotes in it, and a text of the caller's may look like a mark
     if not places or b"\\" in rest or rest.count(MARK) != len(places):
         return None
     try:
@@ -91,7 +90,7 @@ def _read(parser: simdjson.Parser, text: memoryview, lists: int, kind: str) -> A
     if len(lengths) != 1 or lists not in {0, rows}:
         return None
     flat: Array = np.frombuffer(array.as_buffer(of_type=kind), DTYPES[kind])
-    if len(flat) == 0 or len(flat) != rows * max(lengths):
+    if len(flat) == 0:
         return None
     return flat.reshape(rows, -1) if lists else flat
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from mlapi.errors import InvalidRequest
 from mlapi.inference import conform as conforming
 from mlapi.inference.signature import Form, Signature, TensorSpec
-from mlapi.inference.values import Columns, InferenceRequest, Numbers, Rows, Target
+from mlapi.inference.values import InferenceRequest, Numbers, Rows, Target
 from mlapi.schemas import rectangles, v2
 from mlapi.schemas.v1 import predict
 from mlapi.schemas.v2 import plain, request
 
 TARGET = Target("m")
 OUTPUTS = (TensorSpec("predict", "FP64", (-1, 1)),)
-EXAMPLES = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 NAMES = ("a", "b", "c")
 
@@ -167,12 +167,12 @@ def by_column(draw: st.DrawFn, names: tuple[str, ...]) -> str:
 EXTRA = st.sampled_from([
     ("signature_name", '"serving_default"'), ("signature_name", '""'), ("signature_name", '"predict"'),
     ("signature_name", "5"), ("signature_name", "null"), ("id", '"i"'), ("id", "null"), ("id", "7"), ("id", '"é\\n"'),
-    ("x", '{"b64":"!"}'), ("x", '{"data":[1,2,3]}'), ("x", '{"data":"#0"}'), ("x", "1e400"), ("x", "NaN"),
-    ("x", '"\\"data\\":[1]"'), ("x", '"\\"instances\\":[[1,2,3]]"'), ("parameters", '{"a":[1]}'), ("parameters", "null"),
-    ("parameters", '{"binary_data_output":true}'), ("parameters", '{"binary_data_output":1}'), ("outputs", "[]"),
-    ("parameters", '{"content_type":"base64"}'), ("outputs", '[{"name":"predict"}]'), ("outputs", '[{"name":5}]'),
-    ("outputs", '[{"name":"y","parameters":{"binary_data":true}},{"name":"y"}]'), ("outputs", "null"),
-    ("outputs", '[{"name":"y","parameters":{"classification":2}}]'), ("x", "[" * 70 + "]" * 70),
+    ("x", '{"b64":"!"}'), ("x", '{"data":[1,2,3]}'), ("x", '{"data":[1,,3]}'), ("x", '{"data":"#0"}'), ("x", "1e400"),
+    ("x", "NaN"), ("x", '"\\"data\\":[1]"'), ("x", '"\\"instances\\":[[1,2,3]]"'), ("parameters", '{"a":[1]}'),
+    ("parameters", "null"), ("parameters", '{"binary_data_output":true}'), ("parameters", '{"binary_data_output":1}'),
+    ("outputs", "[]"), ("parameters", '{"content_type":"base64"}'), ("outputs", '[{"name":"predict"}]'),
+    ("outputs", '[{"name":5}]'), ("outputs", '[{"name":"y","parameters":{"binary_data":true}},{"name":"y"}]'),
+    ("outputs", "null"), ("outputs", '[{"name":"y","parameters":{"classification":2}}]'), ("x", "[" * 70 + "]" * 70),
     ("instances", "[[1,2,3]]"), ("inputs", "[[1,2,3]]"), ("instances", "null"), ("inputs", "{}"), ("instances", "[]"),
 ])  # fmt: skip
 
@@ -217,7 +217,8 @@ def tensors(draw: st.DrawFn, spec: TensorSpec, rows: int) -> str:
     """Return an input tensor as text: mostly as its signature has it."""
     shape, datatype = [rows, spec.width], spec.datatype
     if draw(st.integers(0, 9)) == 0:
-        datatype = draw(st.sampled_from(["FP64", "FP32", "INT64", "UINT64", "INT8", "BOOL", "BYTES", "FP16", "BF16", ""]))
+        datatypes = ["FP64", "FP32", "INT64", "UINT64", "INT8", "BOOL", "BYTES", "FP16", "BF16", ""]
+        datatype = draw(st.sampled_from(datatypes))
     if draw(st.integers(0, 9)) == 0:
         shape = draw(st.lists(st.integers(0, 4), max_size=3))
     count = int(np.prod(shape)) + (draw(st.integers(0, 15)) == 0)

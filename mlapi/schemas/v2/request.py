@@ -133,8 +133,8 @@ def _straight(data: list[Any] | Array, datatype: str, shape: list[int]) -> Array
     """Return the tensor where its values are plainly in order, flat or in rows, else None."""
     if isinstance(data, np.ndarray):
         return data
-    if set(map(type, data)) == {list}:
-        if len(set(map(len, data))) != 1:
+    if data and type(data[0]) is list:
+        if set(map(type, data)) != {list} or len(set(map(len, data))) != 1:
             return None
         data = list(itertools.chain.from_iterable(data))
     array = straight(data, datatype) if len(data) == prod(shape) else None
