@@ -2,8 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
+
+from mlapi.inference.arrays import straight
+from mlapi.inference.values import Array
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 BEYOND = 10**309
@@ -22,6 +27,22 @@ def decoded(cells: Iterable[str], datatype: str) -> list[Any]:
         return [cell or None for cell in cells]
     read = _READ.get(datatype, _whole)
     return [read(cell) for cell in cells]
+
+
+def whole_column(cells: Sequence[str], datatype: str) -> Array | None:
+    """Return a column whose cells all are, in ASCII, what its datatype wants and none of them odd; else None."""
+    if datatype == "BYTES":
+        return None if "" in cells else straight(cells, datatype)
+    if datatype not in _PYTHON:
+        return None
+    try:
+        array = np.fromiter(map(_PYTHON[datatype], cells), _DTYPES[datatype], len(cells))
+    except (ValueError, OverflowError):
+        return None
+    text = "".join(cells)
+    if "_" in text or not text.isascii() or (datatype == "FP64" and np.isinf(array).any()):  # of infinities, see below
+        return None
+    return array
 
 
 def _whole(cell: str) -> object:
@@ -47,4 +68,6 @@ def _bit(cell: str) -> object:
     return BITS.get(text, cell) if text else None
 
 
+_PYTHON: dict[str, type[int] | type[float]] = {"FP64": float, "INT64": int}
+_DTYPES = {"FP64": np.dtype("<f8"), "INT64": np.dtype("<i8")}
 _READ: dict[str, Callable[[str], object]] = {"BOOL": _bit, "FP16": _number, "FP32": _number, "FP64": _number}

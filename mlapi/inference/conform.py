@@ -15,7 +15,7 @@ from mlapi.inference import tensorbytes
 from mlapi.inference.arrays import Where, array_of, cast
 from mlapi.inference.checks import check_batch, check_lengths, check_names, listed, places
 from mlapi.inference.faults import Faults
-from mlapi.inference.fitting import fitting
+from mlapi.inference.fitting import fitting, refused
 from mlapi.inference.signature import Signature, TensorSpec
 from mlapi.inference.table import table_arrays
 from mlapi.inference.values import Array, Columns, Inputs, LoneArray, Numbers, RawTensor, Rows, Table, Tensors
@@ -265,6 +265,8 @@ def _unwrap(values: list[Any], *, by_row: bool) -> list[Any]:
 
 
 def _check_values(array: Array, spec: TensorSpec, where: Where, faults: Faults) -> None:
+    if not refused(array, spec):
+        return
     missing: list[int] = []
     if array.dtype.kind == "f" and not spec.nullable:
         missing = np.flatnonzero(np.isnan(array)).tolist()

@@ -31,11 +31,21 @@ def fitting(inputs: Inputs, signature: Signature) -> dict[str, Array] | None:
     return None
 
 
+def refused(array: Array, spec: TensorSpec) -> bool:
+    """Tell whether a value of its datatype is one that the signature refuses: missing, or no category."""
+    if not spec.picky:
+        return False
+    if spec.dtype.kind == "f":
+        return bool(np.count_nonzero(np.isnan(array)))
+    texts = array.reshape(-1).tolist()
+    return None in texts if spec.only is None else not spec.only.issuperset(texts)
+
+
 def _numbers(array: Array, signature: Signature) -> dict[str, Array] | None:
     spec = signature.inputs[0]
     if signature.form != "matrix" or array.shape[1] != spec.width or spec.dtype != DOUBLE:
         return None
-    return None if _refused(array, spec) else {spec.name: array}
+    return None if refused(array, spec) else {spec.name: array}
 
 
 def _tensors(given: Mapping[str, Array], signature: Signature) -> dict[str, Array] | None:
@@ -45,7 +55,7 @@ def _tensors(given: Mapping[str, Array], signature: Signature) -> dict[str, Arra
     rows = next(iter(given.values())).shape[:1]
     for spec in signature.inputs:
         array = given.get(spec.name)
-        if array is None or array.dtype != spec.dtype or array.shape[:1] != rows or _refused(array, spec):
+        if array is None or array.dtype != spec.dtype or array.shape[:1] != rows or refused(array, spec):
             return None
         if signature.form == "matrix":
             fits = array.ndim == 2 and array.shape[1] == spec.width  # noqa: PLR2004 (rows and columns)
@@ -70,14 +80,15 @@ def _rows(rows: list[Any], signature: Signature) -> dict[str, Array] | None:
     return _arrays(list(zip(*rows, strict=True)), signature)
 
 
-def _by_name(rows: list[dict[str, Any]], signature: Signature) -> list[list[Any]] | None:
+def _by_name(rows: list[dict[str, Any]], signature: Signature) -> Sequence[Sequence[Any]] | None:
     names = signature.columns
-    if set(map(len, rows)) != {len(names)}:
+    if not names or set(map(len, rows)) != {len(names)}:
         return None
     try:
-        return [list(map(itemgetter(name), rows)) for name in names]
+        picked = list(map(itemgetter(*names), rows))
     except KeyError:
         return None
+    return list(zip(*picked, strict=True)) if len(names) > 1 else [picked]
 
 
 def _columns(columns: Mapping[str, Any], signature: Signature) -> dict[str, Array] | None:
@@ -110,14 +121,4 @@ def _matrix(rows: Sequence[Sequence[Any]], signature: Signature) -> dict[str, Ar
 
 def _array(values: Sequence[Any], spec: TensorSpec) -> Array | None:
     array = straight(values, spec.datatype)
-    return None if array is None or _refused(array, spec) else array
-
-
-def _refused(array: Array, spec: TensorSpec) -> bool:
-    if spec.only is not None:
-        return not spec.only.issuperset(array.reshape(-1).tolist())
-    if spec.nullable:
-        return False
-    if spec.dtype.kind == "f":
-        return bool(np.count_nonzero(np.isnan(array)))
-    return spec.dtype == object and None in array.reshape(-1).tolist()
+    return None if array is None or refused(array, spec) else array

@@ -63,6 +63,11 @@ class TensorSpec:
         """The only texts it takes, or None where it takes all."""
         return frozenset(self.categories) if self.categories and self.unseen == "refuse" else None
 
+    @cached_property
+    def picky(self) -> bool:
+        """Whether it refuses some values of its datatype: missing ones, or texts that are no category."""
+        return self.only is not None or (not self.nullable and self.dtype.kind in "fO")
+
 
 @dataclass(frozen=True)
 class Signature:

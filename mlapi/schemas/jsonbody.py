@@ -50,7 +50,9 @@ def _depth(data: bytes) -> int:
     if data.count(b"[") + data.count(b"{") <= DEEPEST:
         return 0
     bare = _ESCAPE.sub(b"", data) if b"\\" in data else data
-    brackets = _TEXT.sub(b"", bare.translate(None, _OTHER)).replace(b'"', b"")
+    brackets = bare.translate(None, _OTHER).replace(b'""', b"")  # texts without a bracket, which most are
+    if b'"' in brackets:
+        brackets = _TEXT.sub(b"", bare.translate(None, _OTHER)).replace(b'"', b"")
     codes = np.frombuffer(brackets, dtype=np.uint8)
     opening = (codes == ord("[")) | (codes == ord("{"))
     return int(np.cumsum(np.where(opening, 1, -1)).max(initial=0))

@@ -56,10 +56,13 @@ class Lifted:
                 _spare.append(parser)
 
 
-def lift(data: bytes, opening: re.Pattern[bytes], decode: Callable[[bytes], dict[str, Any]]) -> Lifted | None:
+def lift(
+    data: bytes, opening: re.Pattern[bytes], decode: Callable[[bytes], dict[str, Any]], *, first: bool = False,
+) -> Lifted | None:
     """Return the document in `data` without its large arrays, or None where it has none, or is no document.
 
     `opening` matches a key, its colon and the bracket that opens an array; `decode` reads the rest of the document.
+    `first` looks no further than the first match.
     """
     rest, done, at = bytearray(), 0, 0
     places: list[slice] = []
@@ -67,6 +70,8 @@ def lift(data: bytes, opening: re.Pattern[bytes], decode: Callable[[bytes], dict
         begin, at = found.end() - 1, found.end()
         end = _end(data, begin)
         if end - begin < LARGE:
+            if first:
+                return None
             continue
         rest += data[done:begin] + MARK + b'%d"' % len(places)
         places.append(slice(begin, end))

@@ -57,7 +57,7 @@ def _large(data: bytes) -> tuple[Numbers, str] | None:
     """Return the request of a body that is one large array of numbers, or None."""
     if len(data) < rectangles.LARGE:
         return None
-    lifted = rectangles.lift(data, _OPENING, values.decode)
+    lifted = rectangles.lift(data, _OPENING, values.decode, first=True)
     if lifted is None:
         return None
     member, name = _plain(lifted.document), lifted.document.get("signature_name", "")
