@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.inference.arrays import Where, array_of, cast
-from mlapi.inference.cells import decoded
+from mlapi.inference.arrays import Where, array_of, cast, straight
+from mlapi.inference.cells import decoded, whole_column
 from mlapi.inference.checks import check_lengths, check_names, listed, places
 from mlapi.inference.faults import Faults
 from mlapi.inference.signature import Signature
@@ -63,6 +63,10 @@ def _within(place: Where, column: int, width: int) -> Where:
 
 
 def _array(column: Column, datatype: str, where: Where, faults: Faults, *, written: bool) -> Array | None:
+    if isinstance(column, list):
+        plain = whole_column(column, datatype) if written else straight(column, datatype)
+        if plain is not None:
+            return plain
     values = decoded(column, datatype) if written else column
     if isinstance(values, np.ndarray):
         if datatype not in FLOATS and values.dtype.kind == "f" and _lacks(np.isnan(values), where, faults):

@@ -1,6 +1,6 @@
 """What a protocol hands to the core and gets back: requests, responses and events."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,18 @@ class Columns:
     """Whole tensors, still as decoded: one by itself, or an object of them by name."""
 
     values: list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Rows or columns of which nothing but numbers can be told: `array` are they as doubles, `[n, k]`.
+
+    `decoded` gives them as they were decoded, which a signature may need that asks for more than doubles.
+    """
+
+    array: Array
+    decoded: Callable[[], Rows | Columns]
+    by_row: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ class Table:
     written: bool = False
 
 
-Inputs = Rows | Columns | Tensors | RawTensor | LoneArray | Table
+Inputs = Rows | Columns | Numbers | Tensors | RawTensor | LoneArray | Table
 
 
 @dataclass(frozen=True, slots=True)

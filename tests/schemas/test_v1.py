@@ -27,7 +27,7 @@ def dump(array: Any, inputs: Rows | Columns) -> bytes:
 def test_instances_are_rows_and_inputs_are_columns_of_the_target() -> None:
     assert load(instances=[1, 2]) == InferenceRequest(TARGET, Rows([1, 2]), ())
     assert load(inputs={"a": [1]}) == InferenceRequest(TARGET, Columns({"a": [1]}), ())
-    assert load(inputs=[[1]]) == InferenceRequest(TARGET, Columns([[1]]), ())
+    assert load(inputs=[["a"]]) == InferenceRequest(TARGET, Columns([["a"]]), ())
 
 
 @pytest.mark.parametrize(("name", "outputs"), [

@@ -1,14 +1,31 @@
 """The predict API: rows or columns in, predictions or outputs out."""
 
+import re
 from typing import Any
 
+import numpy as np
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
-from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Rows, Target
+from mlapi.inference.values import (
+    Array,
+    Columns,
+    InferenceRequest,
+    InferenceResponse,
+    Inputs,
+    Numbers,
+    Rows,
+    Target,
+)
+from mlapi.schemas import rectangles
 from mlapi.schemas.envelope import Envelope, checked
 from mlapi.schemas.v1 import values
 
 SERVING_DEFAULT = "serving_default"
+FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
+QUOTES = 2
+"""Of a body with one key and no text."""
+
+_OPENING = re.compile(rb'"(?:instances|inputs)"\s*:\s*\[')
 
 
 def load(data: bytes, target: Target) -> InferenceRequest:
@@ -17,8 +34,8 @@ def load(data: bytes, target: Target) -> InferenceRequest:
     Without `signature_name`, or with `serving_default`, the first output is asked for; any other
     name is that of an output. Raises InvalidRequest.
     """
-    inputs, outputs = checked(_PREDICT, values.decode(data))
-    return InferenceRequest(target, inputs, outputs)
+    inputs, name = _large(data) or _small(data)
+    return InferenceRequest(target, inputs, () if name in {"", SERVING_DEFAULT} else (name,))
 
 
 def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
@@ -27,9 +44,61 @@ def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
     A predict answers one output, so its name is left out; a trailing dimension of one is squeezed.
     Numbers that are not finite are the bare tokens NaN, Infinity and -Infinity.
     """
-    member = "predictions" if isinstance(request.inputs, Rows) else "outputs"
+    member = "predictions" if _by_row(request.inputs) else "outputs"
     name, answer = next(iter(response.outputs.items()))
     return values.encode({member: values.outgoing(name, answer)})
+
+
+def _by_row(inputs: Inputs) -> bool:
+    return inputs.by_row if isinstance(inputs, Numbers) else isinstance(inputs, Rows)
+
+
+def _large(data: bytes) -> tuple[Numbers, str] | None:
+    """Return the request of a body that is one large array of numbers, or None."""
+    if len(data) < rectangles.LARGE:
+        return None
+    lifted = rectangles.lift(data, _OPENING, values.decode, first=True)
+    if lifted is None:
+        return None
+    member, name = _plain(lifted.document), lifted.document.get("signature_name", "")
+    if member is None or lifted.document[member] != "#0" or len(lifted.places) > 1:
+        return None
+    array = lifted.numbers("#0")
+    if array is None or array.ndim == 1:
+        return None
+    return Numbers(array, lambda: _form(member, values.decode(data)[member]), by_row=member == "instances"), name
+
+
+def _small(data: bytes) -> tuple[Inputs, str]:
+    document = values.decode(data)
+    member = _plain(document)
+    if member is None or type(document[member]) not in FORMS[member] or not document[member]:
+        loaded: tuple[Rows | Columns, str] = checked(_PREDICT, document)
+        return loaded
+    given, name = _form(member, document[member]), document.get("signature_name", "")
+    array = _rectangle(data, document[member])
+    return given if array is None else Numbers(array, lambda: given, by_row=member == "instances"), name
+
+
+def _plain(document: dict[str, Any]) -> str | None:
+    """Return which of the two forms a document has that marshmallow would find nothing to say of, else None."""
+    given = [name for name in FORMS if name in document]
+    return given[0] if len(given) == 1 and type(document.get("signature_name", "")) is str else None
+
+
+def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded JSON)
+    return Rows(given) if member == "instances" else Columns(given)
+
+
+def _rectangle(data: bytes, given: Any) -> Array | None:  # noqa: ANN401 (decoded JSON)
+    """Return lists of numbers as doubles, `[n, k]`; None where the body holds more than one key and numbers."""
+    if type(given) is not list or data.count(b'"') != QUOTES or b"r" in data or b"l" in data:  # true, false, null
+        return None
+    try:
+        array = np.array(given, "f8")
+    except (ValueError, TypeError, OverflowError):  # ragged, an empty object, an integer beyond the doubles
+        return None
+    return array if array.ndim == 2 and array.size else None  # noqa: PLR2004 (rows and columns)
 
 
 class Predict(Envelope):
@@ -41,7 +110,7 @@ class Predict(Envelope):
 
     @validates_schema
     def _one_form(self, data: dict[str, Any], **_: object) -> None:
-        given = [name for name in ("instances", "inputs") if name in data]
+        given = [name for name in FORMS if name in data]
         if len(given) != 1:
             got = "both" if given else "neither"
             msg = f"expected exactly one of 'instances' (rows) and 'inputs' (columns), got {got}"
@@ -54,10 +123,9 @@ class Predict(Envelope):
             raise ValidationError(msg, "inputs")
 
     @post_load
-    def _values(self, data: dict[str, Any], **_: object) -> tuple[Rows | Columns, tuple[str, ...]]:
-        inputs = Rows(data["instances"]) if "instances" in data else Columns(data["inputs"])
-        name = data["signature_name"]
-        return inputs, () if name in {"", SERVING_DEFAULT} else (name,)
+    def _values(self, data: dict[str, Any], **_: object) -> tuple[Rows | Columns, str]:
+        member = "instances" if "instances" in data else "inputs"
+        return _form(member, data[member]), data["signature_name"]
 
 
 _PREDICT = Predict()
