@@ -48,6 +48,12 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _switch(text: str) -> str:
+    if text.lower() not in {"on", "off"}:
+        raise ValueError(text)
+    return text.lower()
+
+
 def _address(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not (host and colon and _is_number(port) and 0 <= int(port) < 2**16):
@@ -77,6 +83,9 @@ class Config:
     )
     max_artifact_bytes: int = _setting(
         8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
+    )
+    plans: str = _setting(
+        "on", _switch, "on or off", "whether versions answer through their proven plans",
     )
     run_folder: Path | None = _setting(
         None, _folder, "a folder", "where the workers of one server share counters and orders; default: one of its own",

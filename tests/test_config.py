@@ -16,6 +16,7 @@ READ: list[tuple[str, str, Any]] = [
     ("max_artifact_bytes", "1073741824", 2**30), ("poll_seconds", "0.25", 0.25), ("poll_seconds", "3", 3.0),
     ("run_folder", "/run/m", Path("/run/m")), ("invocations_model", "iris@stable", "iris@stable"),
     ("graceful_seconds", "30", 30), ("log_level", "debug", "debug"), ("log_level", "WARNING", "warning"),
+    ("plans", "off", "off"), ("plans", "ON", "on"),
 ]  # fmt: skip
 
 WHOLE = ("workers", "threads", "compute_threads", "max_body_bytes", "max_artifact_bytes", "graceful_seconds")
@@ -26,6 +27,7 @@ REFUSED = [
                                   "localhost:-1", "localhost:٨٠", "localhost:8_0")),
     *(("log_level", text) for text in ("", "loud", "warn", "10", "info ")),
     ("registry", ""), ("run_folder", ""), ("invocations_model", ""),
+    *(("plans", text) for text in ("", "yes", "1", "off ")),
 ]  # fmt: skip
 
 

@@ -68,7 +68,8 @@ def _known(estimator: Any) -> list[list[Category]]:  # noqa: ANN401 (an encoder)
 
 def _refuse_odd_missing(categories: Sequence[Category], found: Sequence[Any]) -> None:
     """A missing value that is no category must be answered as an unknown one is, as the steps do."""
-    if None not in categories and found[-1] != found[-2] and not (found[-1] != found[-1] and found[-2] != found[-2]):  # noqa: PLR0124 (NaN)
+    strange, missing = found[-2:]
+    if None not in categories and missing != strange and not (missing != missing and strange != strange):  # noqa: PLR0124 (NaN)
         msg = "an encoder that takes missing values for something else than unknown ones has no plan"
         raise NoPlan(msg)
 

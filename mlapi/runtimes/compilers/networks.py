@@ -28,7 +28,8 @@ def _classifier(estimator: Any, _shape: Shape) -> Regression | Classification:  
         raise NoPlan(msg)
     two = len(estimator.classes_) == 2  # noqa: PLR2004 (classes)
     link = "both" if two else "identity"
-    return Classification(_network(estimator), link, labels(estimator.classes_), exact=False, middle=0.5 if two else 0.0)
+    middle = 0.5 if two else 0.0
+    return Classification(_network(estimator), link, labels(estimator.classes_), exact=False, middle=middle)
 
 
 def _regressor(estimator: Any, _shape: Shape) -> Regression | Classification:  # noqa: ANN401 (see _network)

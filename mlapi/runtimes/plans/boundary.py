@@ -109,7 +109,7 @@ class _Cells:
 def _holds(spec: TensorSpec, value: int) -> bool:
     signed, bits = not spec.datatype.startswith("U"), int(spec.datatype.lstrip("UINT"))
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return low <= value <= high
+    return bool(low <= value <= high)
 
 
 def _some(count: int, most: int) -> Array:

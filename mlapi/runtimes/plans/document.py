@@ -138,9 +138,9 @@ def _array(blob: "bytes | memoryview", datatype: str, shape: list[int], offset: 
     if any(side < 0 for side in shape) or offset < 0:
         raise ValueError(shape)
     count = int(np.prod(shape, dtype=object)) if shape else 1
-    array = np.frombuffer(blob, dtype=datatype, count=count, offset=offset).reshape(shape) if count else np.empty(
-        shape, dtype=datatype)
-    return array
+    if not count:
+        return np.empty(shape, dtype=datatype)
+    return np.frombuffer(blob, dtype=datatype, count=count, offset=offset).reshape(shape)
 
 
 def _kinds(value: Any) -> list[str]:  # noqa: ANN401 (decoded JSON)

@@ -1,6 +1,6 @@
 """The last step of a plan: from numbers to the outputs that the estimator's methods answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,8 @@ class Classification(Step):
     middle: float = 0.0
 
     def __post_init__(self) -> None:
-        kind: object = object if isinstance(self.labels[0], str) else np.array(self.labels).dtype
-        self._labels = np.empty((len(self.labels), 1), dtype=kind)
+        kind = np.dtype(object) if isinstance(self.labels[0], str) else np.array(self.labels).dtype
+        self._labels: Array = np.empty((len(self.labels), 1), dtype=kind)
         self._labels[:, 0] = self.labels
         self._link = LINKS["identity" if self.link == "none" else self.link]
 
@@ -70,14 +70,17 @@ class Classification(Step):
             lone = scores.reshape(-1) - self.middle
             if not self.exact and np.less(np.abs(lone), NEAR).any():
                 raise Unproven
-            return self._labels.take(np.greater_equal(lone, 0) if self.zero else np.greater(lone, 0), axis=0)
+            positive = np.greater_equal(lone, 0) if self.zero else np.greater(lone, 0)
+            found: Array = self._labels.take(positive, axis=0)
+            return found
         best = scores.argmax(axis=1)
         if not self.exact:
-            _check_apart(scores, best)
-        return self._labels.take(best, axis=0)
+            _check_apart(scores)
+        chosen: Array = self._labels.take(best, axis=0)
+        return chosen
 
 
-def _check_apart(scores: Array, best: Array) -> None:
+def _check_apart(scores: Array) -> None:
     top = np.partition(scores, -2, axis=1)[:, -2:]
     if not (top[:, 1] - top[:, 0] > NEAR * np.maximum(1.0, np.abs(top[:, 1]))).all():
         raise Unproven
@@ -123,7 +126,7 @@ def _two_softmax(scores: Array) -> Array:
     return softmax(np.concatenate([-lone, lone], axis=1))
 
 
-LINKS = {
+LINKS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda scores: scores,
     "logistic": _two_logistic,
     "softmax": softmax,

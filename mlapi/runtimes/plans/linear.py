@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlapi.errors import ModelRefusedInput
 from mlapi.inference.values import Array
 from mlapi.runtimes.plans.shapes import check_finite
 from mlapi.runtimes.plans.step import Step, step
@@ -48,10 +47,11 @@ class InverseLink(Step):
     function: str
 
     def __post_init__(self) -> None:
-        if self.function not in {"identity", "exp", "logistic"}:
+        if self.function not in {"identity", "exp"}:
             raise ValueError(self.function)
 
     def __call__(self, rows: Array) -> Array:
         """Return the function of the model's numbers."""
         values = self.model(rows)
-        return values if self.function == "identity" else np.exp(values)
+        answer: Array = values if self.function == "identity" else np.exp(values)
+        return answer

@@ -52,7 +52,7 @@ class OneHot(Step):
 
     def __post_init__(self) -> None:
         self._tables = tuple(
-            ({**dict(zip(known, places, strict=True)), None: dict(zip(known, places, strict=True)).get(None, other)}, other)
+            (dict(zip(known, places, strict=True)), other)
             for known, places, other in zip(self.categories, self.places, self.unknown, strict=True)
         )
 

@@ -1,5 +1,6 @@
 """Multi-layer perceptrons."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from mlapi.runtimes.plans.linear import products
 from mlapi.runtimes.plans.shapes import check_finite
 from mlapi.runtimes.plans.step import Step, step
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda values: values,
     "logistic": logistic,
     "tanh": np.tanh,

@@ -9,7 +9,7 @@ from mlapi.inference.signature import NUMPY_TYPES, Signature
 from mlapi.inference.values import Array
 from mlapi.runtimes.plans.heads import Classification, Regression
 from mlapi.runtimes.plans.shapes import Chain
-from mlapi.runtimes.plans.step import Edges, Step, step
+from mlapi.runtimes.plans.step import Edges, Rows, Step, step
 
 
 @step("plan")
@@ -41,7 +41,7 @@ class PlanRunner:
 
         Raises ModelRefusedInput as the estimator does, and Unproven for rows that only it can answer.
         """
-        rows = inputs[self._matrix] if self._matrix is not None else [inputs[name] for name in self._names]
+        rows: Rows = inputs[self._matrix] if self._matrix is not None else [inputs[name] for name in self._names]
         with np.errstate(all="ignore"):
             for one in self._steps:
                 rows = one(rows)

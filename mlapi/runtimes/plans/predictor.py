@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from mlapi.runtimes.predictor import Predictor
 
 MUCH_FASTER = 1.25
 """Publishing may have run on another machine: the estimator is preferred only where it was faster by this."""
-BETWEEN = tuple(int((low * high) ** 0.5) for low, high in zip(SIZES, SIZES[1:], strict=False))
+BETWEEN = tuple(int((low * high) ** 0.5) for low, high in pairwise(SIZES))
 """Batch sizes up to which the measured size below stands for them."""
 BATCHES = (2, 3, 8, 64)
 NOT_BY_PLAN = "the model refuses these values, or they are none that it can be asked without its library"

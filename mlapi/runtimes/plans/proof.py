@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlapi.errors import MlapiError, ModelRefusedInput
 from mlapi.inference.signature import Signature
@@ -32,7 +33,18 @@ def prove(
     runner: PlanRunner, native: Predictor, inputs: Mapping[str, Array], signature: Signature,
     libraries: Mapping[str, str],
 ) -> Proof:
-    """Return the proof over reference rows `inputs` and their boundary. Raises NotEqual with the first difference."""
+    """Return the proof over reference rows `inputs` and their boundary. Raises NotEqual with the first difference.
+
+    All of it runs in one thread, as a worker does.
+    """
+    with threadpool_limits(1):
+        return _proven(runner, native, inputs, signature, libraries)
+
+
+def _proven(
+    runner: PlanRunner, native: Predictor, inputs: Mapping[str, Array], signature: Signature,
+    libraries: Mapping[str, str],
+) -> Proof:
     comparison = _Comparison(runner, native, signature, inputs)
     edge = boundary(inputs, signature, runner.plan.edges())
     comparison.add(inputs, "reference rows")

@@ -48,7 +48,7 @@ class Stack(Step):
         """Return the columns side by side; Unproven for whole numbers that FP64 does not hold."""
         matrix = np.empty((len(rows[0]), len(rows)))
         for place, column in enumerate(rows):
-            if column.dtype.kind in "iu" and not (-EXACT <= column.min() and column.max() <= EXACT):
+            if column.dtype.kind in "iu" and (column.min() < -EXACT or column.max() > EXACT):
                 raise Unproven
             matrix[:, place] = column
         return matrix
@@ -145,7 +145,7 @@ class Finite(Step):
 
 
 def check_finite(rows: Array, *, missing: bool, datatype: str = "float64") -> None:
-    """Raise ModelRefusedInput, in the words of scikit-learn, for infinite values, and for missing ones unless allowed."""
+    """Raise ModelRefusedInput, in scikit-learn's words, for infinite values, and missing ones unless allowed."""
     if not missing and np.isnan(rows).any():
         msg = "Input X contains NaN."
         raise ModelRefusedInput(msg)
