@@ -42,7 +42,7 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     """
     shared = durable.volatile_folder(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
-    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes)
+    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, plans=config.plans == "on")
     live.preload()
     statistics = Statistics(shared, durable.swap)
     plane = DataPlane(live, live.get, (statistics.observe, *observers))

@@ -84,6 +84,9 @@ class Config:
     max_artifact_bytes: int = _setting(
         8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
     )
+    plans: str = _setting(
+        "on", _switch, "on or off", "whether versions answer through their proven plans",
+    )
     run_folder: Path | None = _setting(
         None, _folder, "a folder", "where the workers of one server share counters and orders; default: one of its own",
     )

@@ -18,6 +18,7 @@ READ: list[tuple[str, str, Any]] = [
     ("read_seconds", "2.5", 2.5), ("write_seconds", "60", 60.0), ("request_seconds", "5", 5.0), ("queue", "8", 8),
     ("express", "off", "off"), ("express", "ON", "on"),
     ("graceful_seconds", "30", 30), ("log_level", "debug", "debug"), ("log_level", "WARNING", "warning"),
+    ("plans", "off", "off"), ("plans", "ON", "on"),
 ]  # fmt: skip
 
 WHOLE = ("workers", "threads", "compute_threads", "max_body_bytes", "max_artifact_bytes", "graceful_seconds", "queue")
@@ -31,6 +32,7 @@ REFUSED = [
                                   "localhost:-1", "localhost:٨٠", "localhost:8_0")),
     *(("log_level", text) for text in ("", "loud", "warn", "10", "info ")),
     ("registry", ""), ("run_folder", ""), ("invocations_model", ""),
+    *(("plans", text) for text in ("", "yes", "1", "off ")),
 ]  # fmt: skip
 
 

@@ -39,10 +39,13 @@ class LiveRegistry:
     crash/freeze with n_jobs > 1"). `start` proves, warms and follows: in each worker, after the fork.
     """
 
-    def __init__(self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT) -> None:
+    def __init__(
+        self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT, *, plans: bool = True,
+    ) -> None:
         self._store = store
         self._poll_seconds = poll_seconds
         self._largest = largest
+        self._plans = plans
         self._snapshot = _Snapshot()
         self._unproven: dict[tuple[str, int], LoadedModel] = {}
         self._unloaded: frozenset[str] = frozenset()
@@ -107,7 +110,8 @@ class LiveRegistry:
         for name in self._store.models():
             for version in self._store.versions(name):
                 try:
-                    self._unproven[name, version] = loading.load(self._store, name, version, self._largest)
+                    loaded = loading.load(self._store, name, version, self._largest, plans=self._plans)
+                    self._unproven[name, version] = loaded
                 except VersionRefused:
                     continue  # start() meets it again and reports it
 
@@ -226,7 +230,7 @@ class LiveRegistry:
         fingerprint = self._store.fingerprint(name, version)
         try:
             loaded = self._unproven.pop((name, version), None)
-            loaded = loaded or loading.load(self._store, name, version, self._largest)
+            loaded = loaded or loading.load(self._store, name, version, self._largest, plans=self._plans)
             loaded.prove()
         except VersionRefused as error:
             log.warning("version refused", extra={"model": name, "version": version, "reason": error.reason})

@@ -1,6 +1,7 @@
 """Requests that are ready at the same moment, predicted together where that changes no answer.
 
-A model is asked for several requests at once only if its answer to a row is known to be the same, to the last bit,
+Only prediction plans answer here: they are this project's code, of known cost. A model is asked for several requests
+at once only if its answer to a row is known to be the same, to the last bit,
 whatever rows stand beside it, and only as much as is known to be done within `budget_ns`.
 """
 
@@ -63,7 +64,7 @@ class Together:
         groups: dict[tuple[int, tuple[str, ...]], tuple[LoadedModel, list[_Ready]]] = {}
         for place, one in enumerate(asked):
             loaded = self._find(one.target)
-            if loaded is None:
+            if loaded is None or loaded.planned is None:  # an estimator's code may do anything, and take any time
                 continue
             begun = self._clock()
             try:
@@ -104,7 +105,7 @@ class Together:
     ) -> None:
         begun = self._clock()
         try:
-            predicted = loaded.predict(_stacked(part), outputs)
+            predicted = loaded.predict_by_plan(_stacked(part), outputs)
         except Exception:  # noqa: BLE001 (one of them may be to blame: each goes the long road by itself)
             return
         predict_ns, first = self._clock() - begun, 0

@@ -174,3 +174,12 @@ documents = st.one_of(
 @given(document=documents, path=st.sampled_from(["/v1/models/iris:predict", "/v1/models/iris/versions/1:predict"]))
 def test_whatever_is_sent_each_road_gives_the_same_bytes(roads: list[Server], document: Any, path: str) -> None:
     assert same_answers(roads, posted(path, document))
+
+
+def test_the_lane_was_taken(roads: list[Server]) -> None:
+    """Else the tests above would compare a road with itself."""
+    lane = roads[0]
+    with Client(lane) as client:
+        client.send(posted("/v1/models/iris:predict", {"instances": [IRIS]}, X_Request_Id="on-the-lane"))
+        assert client.response()[0] == 200
+    assert any('"on-the-lane"' in line and '"lane": true' in line for line in lane.log.read_text().splitlines())
