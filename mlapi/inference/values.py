@@ -1,4 +1,8 @@
-"""What a protocol hands to the core and gets back: requests, responses and events."""
+"""What a protocol hands to the core and gets back: requests, responses and events.
+
+None of these is changed once it is made. Those that are made for every request do without Python's enforcement
+of that (`frozen`), which makes them at three times the cost.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,7 +85,7 @@ class Table:
 Inputs = Rows | Columns | Numbers | Tensors | RawTensor | LoneArray | Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceRequest:
     """One inference as a protocol asks for it; `outputs` are names, None for all, () for the first.
 
@@ -95,7 +99,7 @@ class InferenceRequest:
     parameters: Parameters = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceResponse:
     """The answer: arrays by output name, batch first, in the datatypes of the signature.
 
@@ -110,7 +114,7 @@ class InferenceResponse:
     classes: tuple[str | int | bool, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceEvent:
     """What an observer learns of one inference, answered or failed.
 

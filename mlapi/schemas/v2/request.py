@@ -36,7 +36,7 @@ class Wanted:
     classes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked(InferenceRequest):
     """A request of V2; `wanted` says how the outputs named in it are written, `binary` how others are."""
 
