@@ -14,6 +14,7 @@ from mlapi.inference.values import InferenceEvent
 
 GIVEN_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 HEADER = "X-Request-Id"
+MESSAGE = "request"
 
 log = logging.getLogger("mlapi.access")
 
@@ -73,7 +74,7 @@ def _end(response: Response) -> Response:
         took = time.perf_counter_ns() - g.began if "began" in g else None
         line = Line(request.method, request.path, response.status_code, response.content_length, took, request_id(),
                     request.remote_addr)  # fmt: skip
-        write(line, g.get("inference"))
+        log.info(MESSAGE, extra=fields_of(line, g.get("inference")))
     return response
 
 
@@ -91,8 +92,8 @@ class Line(NamedTuple):
     """Whether the server's express lane answered it."""
 
 
-def write(line: Line, event: InferenceEvent | None) -> None:
-    """Log one request, with what it asked of a model where it asked one."""
+def fields_of(line: Line, event: InferenceEvent | None) -> dict[str, object]:
+    """Return what the log says of one request, with what it asked of a model where it asked one."""
     fields: dict[str, object] = {
         "method": line.method,
         "path": line.path,
@@ -106,7 +107,7 @@ def write(line: Line, event: InferenceEvent | None) -> None:
     if event is not None:
         fields |= {"model": event.target.model, "version": event.version, "rows": event.rows,
                    "predict_ms": _ms(event.predict_ns)}  # fmt: skip
-    log.info("request", extra=fields)
+    return fields
 
 
 def _ms(nanoseconds: int) -> float:

@@ -21,6 +21,7 @@ from mlapi.resources.calls import Builder, Call
 from mlapi.resources.v1.inference import PREDICT, predict_call
 from mlapi.resources.v2.inference import INFER, infer_call
 from mlapi.server import answers
+from mlapi.server.lines import Lines
 from mlapi.serving.dataplane import DataPlane
 from mlapi.serving.together import Asked
 
@@ -59,6 +60,7 @@ class Express:
 
     def __init__(self, app: Flask, plane: DataPlane) -> None:
         self._urls, self._plane = app.url_map, plane
+        self._lines = Lines()
 
     def route(self, environ: dict[str, Any]) -> Route | None:
         """Return where a request of this head goes beside the threads, or None where it goes to them."""
@@ -96,5 +98,6 @@ class Express:
                 took = time.perf_counter_ns() - one.begun
                 remote = one.connection.peer[0]
                 line = access.Line("POST", one.route.path, 200, len(body), took, request_id, remote, lane=True)
-                access.write(line, found.event)
+                self._lines.add(access.fields_of(line, found.event))
+        self._lines.flush()
         return responses
