@@ -182,4 +182,5 @@ def test_the_lane_was_taken(roads: list[Server]) -> None:
     with Client(lane) as client:
         client.send(posted("/v1/models/iris:predict", {"instances": [IRIS]}, X_Request_Id="on-the-lane"))
         assert client.response()[0] == 200
-    assert any('"on-the-lane"' in line and '"lane": true' in line for line in lane.log.read_text().splitlines())
+    lines = [json.loads(line) for line in lane.log.read_text().splitlines()]
+    assert [line["lane"] for line in lines if line.get("request_id") == "on-the-lane"] == [True]
