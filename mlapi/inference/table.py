@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from mlapi.inference.arrays import Where, array_of, cast, straight
-from mlapi.inference.cells import decoded, whole_column
+from mlapi.inference.cells import decoded
 from mlapi.inference.checks import check_lengths, check_names, listed, places
 from mlapi.inference.faults import Faults
 from mlapi.inference.signature import Signature
 from mlapi.inference.values import Array, Table
+from mlapi.inference.wholecolumns import whole_column
 
 FLOATS = {"FP16", "FP32", "FP64"}
 
