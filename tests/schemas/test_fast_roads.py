@@ -23,7 +23,7 @@ from mlapi.schemas.v2 import plain, request
 
 TARGET = Target("m")
 OUTPUTS = (TensorSpec("predict", "FP64", (-1, 1)),)
-EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 NAMES = ("a", "b", "c")
 
