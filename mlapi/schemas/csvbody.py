@@ -8,14 +8,15 @@ from mlapi.errors import InvalidRequest
 from mlapi.inference.faults import Faults, quoted
 
 
-def columns_of(text: str) -> dict[str, list[str]]:
+def columns_of(text: str, noun: str = "body") -> dict[str, list[str]]:
     """Return the cells of each column by its name, as written; lines without a character are left out.
 
     A byte order mark, which spreadsheets write, is no part of the header. Raises InvalidRequest: no
-    header, a name that stands twice, quotes that do not close, rows of another length than the header.
+    header, a name that stands twice, quotes that do not close, rows of another length than the header; `noun` is what
+    the text is called in messages.
     """
     text = text.removeprefix("\ufeff")
-    header, cells = _split(text) or _parsed(text)
+    header, cells = _split(text) or _parsed(text, noun)
     return {name: cells[j :: len(header)] for j, name in enumerate(header)}
 
 
@@ -33,7 +34,7 @@ def _split(text: str) -> tuple[list[str], list[str]] | None:
     return header, ",".join(lines[1:]).split(",") if len(lines) > 1 else []
 
 
-def _parsed(text: str) -> tuple[list[str], list[str]]:
+def _parsed(text: str, noun: str) -> tuple[list[str], list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     cells: list[str] = []
     ragged: list[tuple[int, int]] = []
@@ -46,7 +47,7 @@ def _parsed(text: str) -> tuple[list[str], list[str]]:
             cells += row
             rows += 1
     except csv.Error as error:
-        raise InvalidRequest([f"the body is not valid CSV: {error} at line {reader.line_num}"]) from None
+        raise InvalidRequest([f"the {noun} is not valid CSV: {error} at line {reader.line_num}"]) from None
     faults = Faults()
     if not header:
         faults.add("the CSV is empty; expected a line with the names of the columns, then rows")

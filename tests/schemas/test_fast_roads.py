@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlapi.errors import InvalidRequest
-from mlapi.inference import cells
 from mlapi.inference import conform as conforming
 from mlapi.inference import table as tabled
+from mlapi.inference import wholecolumns
 from mlapi.inference.signature import Form, Signature, TensorSpec
 from mlapi.inference.values import InferenceRequest, Numbers, Rows, Target
 from mlapi.schemas import csvbody, invocations, rectangles, v2
@@ -23,7 +23,7 @@ from mlapi.schemas.v2 import plain, request
 
 TARGET = Target("m")
 OUTPUTS = (TensorSpec("predict", "FP64", (-1, 1)),)
-EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 NAMES = ("a", "b", "c")
 
@@ -91,7 +91,7 @@ def alike(load: Callable[[], InferenceRequest], signature: Signature) -> None:
     with only_slow():
         expected = outcome(load, signature)
     assert outcome(load, signature) == expected
-    with patch.object(rectangles, "LARGE", 1), patch.object(cells, "MANY", 1):
+    with patch.object(rectangles, "LARGE", 1), patch.object(wholecolumns, "MANY", 1):
         assert outcome(load, signature) == expected
 
 

@@ -92,7 +92,9 @@ def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded J
 
 def _rectangle(data: bytes, given: Any) -> Array | None:  # noqa: ANN401 (decoded JSON)
     """Return lists of numbers as doubles, `[n, k]`; None where the body holds more than one key and numbers."""
-    if type(given) is not list or data.count(b'"') != QUOTES or b"r" in data or b"l" in data:  # true, false, null
+    if type(given) is not list or type(given[0]) is not list:
+        return None
+    if data.count(b'"') != QUOTES or b"r" in data or b"l" in data:  # true, false, null
         return None
     try:
         array = np.array(given, "f8")
