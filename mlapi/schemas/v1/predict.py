@@ -1,6 +1,7 @@
 """The predict API: rows or columns in, predictions or outputs out."""
 
 import re
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from mlapi.schemas.v1 import values
 
 SERVING_DEFAULT = "serving_default"
 FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
+NUMBERS: set[type] = {int, float}
 QUOTES = 2
 """Of a body with one key and no text."""
 
@@ -91,16 +93,21 @@ def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded J
 
 
 def _rectangle(data: bytes, given: Any) -> Array | None:  # noqa: ANN401 (decoded JSON)
-    """Return lists of numbers as doubles, `[n, k]`; None where the body holds more than one key and numbers."""
-    if type(given) is not list or type(given[0]) is not list:
+    """Return lists of numbers as doubles, `[n, k]`; None for anything else."""
+    if type(given) is not list:
         return None
-    if data.count(b'"') != QUOTES or b"r" in data or b"l" in data:  # true, false, null
+    bare = data.count(b'"') == QUOTES and b"r" not in data and b"l" not in data  # no text, no true, false, null
+    if not bare and not _all_numbers(given):
         return None
     try:
         array = np.array(given, "f8")
     except (ValueError, TypeError, OverflowError):  # ragged, an empty object, an integer beyond the doubles
         return None
     return array if array.ndim == 2 and array.size else None  # noqa: PLR2004 (rows and columns)
+
+
+def _all_numbers(rows: list[Any]) -> bool:
+    return set(map(type, rows)) == {list} and set(map(type, chain.from_iterable(rows))) <= NUMBERS
 
 
 class Predict(Envelope):
