@@ -10,6 +10,7 @@ from mlapi.registry import durable
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
+from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -40,7 +41,7 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
-    shared = durable.volatile_folder(config.run_folder)
+    shared = folder_of_run(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
     live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, plans=config.plans == "on")
     live.preload()

@@ -145,7 +145,8 @@ class LiveRegistry:
     def obey(self, unloaded: frozenset[str], again: Iterable[str] = ()) -> dict[str, str]:
         """Stop answering for `unloaded` models and load `again` those named; return what failed, by model.
 
-        A version that fails to load again keeps answering as it did.
+        Only a version that must load (`Store.needed`) fails its model. A version that fails to load again
+        keeps answering as it did, with the reason in its status.
         """
         with self._lock:
             self._unloaded = unloaded
@@ -156,12 +157,12 @@ class LiveRegistry:
     def _reload(self, name: str) -> str:
         model = self._snapshot.models.get(name, ModelStatus(name, {}, {}))
         versions = dict(model.versions)
-        failed = []
+        failed, needed = [], self._store.needed(name)
         for version in self._store.versions(name):
             status = self._load(name, version)
-            failed += [f"version {version}: {status.reason}"] if status.reason else []
-            if status.loaded is not None or version not in versions or versions[version].loaded is None:
-                versions[version] = status
+            failed += [f"version {version}: {status.reason}"] if status.reason and version in needed else []
+            answering = versions[version].loaded if version in versions and status.loaded is None else None
+            versions[version] = status if answering is None else replace(versions[version], reason=status.reason)
         self._swap(self._snapshot.head, {**self._snapshot.models, name: replace(model, versions=versions)})
         return "; ".join(failed)
 

@@ -123,6 +123,13 @@ class Store:
         """Return the labels of a model, sorted by label; empty where it has none."""
         return self._labels(name)[0]
 
+    def needed(self, name: str) -> frozenset[int]:
+        """Return the versions without which a model does not count as loaded: the newest, and the labelled ones."""
+        found = set(self.versions(name)[-1:])
+        with contextlib.suppress(RegistryError):  # labels that cannot be read are not followed
+            found |= set(self.labels(name).values())
+        return frozenset(found)
+
     # -- changing -----------------------------------------------------------------------------
 
     def touch(self) -> None:

@@ -12,9 +12,12 @@ from flask import Flask, Response, g, has_request_context, request
 
 from mlapi.inference.values import InferenceEvent
 
-GIVEN_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 HEADER = "X-Request-Id"
 MESSAGE = "request"
+LONGEST_ID = 8190
+"""Octets of a caller's id that are echoed: as many as the server lets a header have."""
+GIVEN_ID = re.compile(rf"[\t -~\x80-\xff]{{1,{LONGEST_ID}}}")
+"""What RFC 9110 (5.5) allows in a header: visible characters, blanks between them, and octets of other alphabets."""
 
 log = logging.getLogger("mlapi.access")
 
@@ -26,15 +29,23 @@ def install(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """Return the id of the current request: the caller's where it is plain ASCII, else a new one."""
+    """Return the id of the current request as text: the caller's where a header may hold it, else a new one.
+
+    Octets beyond ASCII are read as UTF-8, or as Latin-1 where they are none.
+    """
+    octets = _octets().encode("latin-1")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def _octets() -> str:
+    """The id as WSGI has headers, a character an octet, so that it goes back as it came (PEP 3333)."""
     if "request_id" not in g:
-        g.request_id = given_id(request.headers.get(HEADER)) or new_id()
+        given = request.headers.get(HEADER, "").strip(" \t")
+        g.request_id = given if GIVEN_ID.fullmatch(given) else new_id()
     return str(g.request_id)
-
-
-def given_id(header: str | None) -> str | None:
-    """Return the id that a caller gave in the header, or None where there is none that can be sent back."""
-    return header if header is not None and GIVEN_ID.fullmatch(header) else None
 
 
 def new_id() -> str:
@@ -69,7 +80,7 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    response.headers[HEADER] = request_id()
+    response.headers[HEADER] = _octets()
     if log.isEnabledFor(logging.INFO):
         took = time.perf_counter_ns() - g.began if "began" in g else None
         line = Line(request.method, request.path, response.status_code, response.content_length, took, request_id(),

@@ -6,6 +6,7 @@ to the application, which finds the words.
 """
 
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +31,9 @@ CALLS: Mapping[str, Builder] = {PREDICT: predict_call, INFER: infer_call}
 
 PROBES = frozenset({"alive", "ready", "v1-alive", "v2-live", "v2-ready"})
 """The endpoints that orchestrators ask, which must answer whatever the threads do; none of them ever waits."""
+
+PLAIN_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+"""A caller's id that goes into header and log as it is; of any other the application takes care."""
 
 LONGEST_BODY = 64 * 1024
 """Bytes; to read more than these takes longer than a probe should wait."""
@@ -70,7 +74,7 @@ class Express:
         except HTTPException:
             return None
         request_id = request.headers.get(access.HEADER)
-        if request_id is not None and access.given_id(request_id) is None:
+        if request_id is not None and PLAIN_ID.fullmatch(request_id) is None:
             return None
         if endpoint in PROBES and request.method == "GET":
             return Route(None, request_id, "GET", request.path)

@@ -35,7 +35,8 @@ class Lines:
         """Write what was taken to standard error."""
         if self._lines:
             data, self._lines, self._size = b"".join(self._lines), [], 0
-            os.write(sys.stderr.fileno(), data)
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
 
     def _now(self) -> dict[str, object]:
         second = int(time.time())

@@ -60,7 +60,7 @@ def serving(folder: Path) -> Iterator[Callable[..., Server]]:
                     command, stdout=lines, stderr=errors, text=True, cwd=folder, env={**os.environ, **settings},
                 )
             server = Server(process, port, log, out)
-            stack.callback(_end, server)
+            stack.callback(end, server)
             wait_until_ready(server)
             return server
 
@@ -85,7 +85,8 @@ def wait_until_ready(server: Server) -> None:
     pytest.fail(f"the server did not get ready:\n{server.log.read_text()[-3000:]}")
 
 
-def _end(server: Server) -> None:
+def end(server: Server) -> None:
+    """Stop a server, or kill it."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.stop()
     server.process.kill()

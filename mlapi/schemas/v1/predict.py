@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from marshmallow import ValidationError, fields, post_load, validates_schema
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from mlapi.inference.values import (
     Array,
@@ -22,6 +22,8 @@ from mlapi.schemas.envelope import Envelope, checked
 from mlapi.schemas.v1 import values
 
 SERVING_DEFAULT = "serving_default"
+PROBABILITIES = "predict_proba"
+SIGNATURES = ("", SERVING_DEFAULT, PROBABILITIES)
 FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
 NUMBERS: set[type] = {int, float}
 QUOTES = 2
@@ -33,8 +35,8 @@ _OPENING = re.compile(rb'"(?:instances|inputs)"\s*:\s*\[')
 def load(data: bytes, target: Target) -> InferenceRequest:
     """Return the predict request in a body: `instances` are rows, `inputs` are columns.
 
-    Without `signature_name`, or with `serving_default`, the first output is asked for; any other
-    name is that of an output. Raises InvalidRequest.
+    Without `signature_name`, or with "" or `serving_default`, the first output is asked for; with
+    `predict_proba` the probabilities. Any other name is no signature of predict. Raises InvalidRequest.
     """
     inputs, name = _large(data) or _small(data)
     return InferenceRequest(target, inputs, () if name in {"", SERVING_DEFAULT} else (name,))
@@ -85,7 +87,7 @@ def _small(data: bytes) -> tuple[Inputs, str]:
 def _plain(document: dict[str, Any]) -> str | None:
     """Return which of the two forms a document has that marshmallow would find nothing to say of, else None."""
     given = [name for name in FORMS if name in document]
-    return given[0] if len(given) == 1 and type(document.get("signature_name", "")) is str else None
+    return given[0] if len(given) == 1 and document.get("signature_name", "") in SIGNATURES else None
 
 
 def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded JSON)
@@ -115,7 +117,9 @@ class Predict(Envelope):
 
     instances = fields.Raw()
     inputs = fields.Raw()
-    signature_name = fields.String(load_default="")
+    signature_name = fields.String(load_default="", validate=validate.OneOf(
+        SIGNATURES, error=f"Expected {SERVING_DEFAULT} or {PROBABILITIES}.",
+    ))
 
     @validates_schema
     def _one_form(self, data: dict[str, Any], **_: object) -> None:
