@@ -93,6 +93,9 @@ class Config:
     invocations_model: str | None = _setting(
         None, _model, "NAME, NAME/VERSION or NAME@LABEL", "the model behind /invocations; default: the only one",
     )
+    validate_responses: str = _setting(
+        "on", _switch, "on or off", "whether answers are checked by their schemas before they leave",
+    )
     poll_seconds: float = _setting(
         0.5, _seconds, "seconds > 0", "how often a worker looks for changes in the registry",
     )

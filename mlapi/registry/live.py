@@ -47,6 +47,7 @@ class LiveRegistry:
         self._largest = largest
         self._plans = plans
         self._snapshot = _Snapshot()
+        self._swaps = 0
         self._unproven: dict[tuple[str, int], LoadedModel] = {}
         self._unloaded: frozenset[str] = frozenset()
         self._lock = threading.Lock()
@@ -92,6 +93,11 @@ class LiveRegistry:
     def models(self) -> tuple[ModelStatus, ...]:
         """Return the status of every model, by name."""
         return tuple(self._snapshot.models.values())
+
+    @property
+    def token(self) -> int:
+        """A number that is another one after every change of what is served: for what is derived from it."""
+        return self._swaps
 
     def is_ready(self) -> bool:
         """Tell whether every version that can be loaded is: none is waiting. Refused ones do not count."""
@@ -247,6 +253,7 @@ class LiveRegistry:
             if ready:
                 default[model.name] = ready[-1]
         self._snapshot = _Snapshot(head, models, default)
+        self._swaps += 1
 
     @staticmethod
     def _ready(model: ModelStatus, version: int) -> LoadedModel:

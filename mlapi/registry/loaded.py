@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from mlapi.errors import InvalidRequest, MlapiError, ModelFailed, VersionRefused
+from mlapi.errors import InvalidRequest, MlapiError, VersionRefused
+from mlapi.inference import answer
 from mlapi.inference.faults import quoted
 from mlapi.inference.values import Array, InferenceResponse, rows_of
 from mlapi.registry import reference
@@ -27,7 +28,6 @@ class LoadedModel:
         self._planned = answering if isinstance(answering, PlannedPredictor) else None
         self._times: dict[int, int] = {}
         self._datatypes = {spec.name: spec.datatype for spec in manifest.signature.outputs}
-        self._widths = {spec.name: spec.width for spec in manifest.signature.outputs}
 
     @property
     def predictor(self) -> Predictor:
@@ -56,9 +56,9 @@ class LoadedModel:
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return the named outputs, `[n, k]` as the signature has them, for inputs of `n` rows that conform to it.
 
-        Raises what the predictor raises, and ModelFailed where the model answers more or fewer rows or columns.
+        Raises what the predictor raises, and InvalidAnswer where the model answers what the signature does not allow.
         """
-        return self._checked(self._answering.predict(inputs, outputs), rows_of(inputs))
+        return self._checked(self._answering.predict(inputs, outputs), outputs, rows_of(inputs))
 
     def predict_by_plan(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return what `predict` does, by the plan alone: no code of a user's runs, and nothing is loaded.
@@ -67,18 +67,15 @@ class LoadedModel:
         """
         if self._planned is None:
             raise Unproven
-        return self._checked(self._planned.by_plan(inputs, outputs), rows_of(inputs))
+        return self._checked(self._planned.by_plan(inputs, outputs), outputs, rows_of(inputs))
 
     def response(self, outputs: Mapping[str, Array], request_id: str | None) -> InferenceResponse:
         """Return the answer of this version that holds `outputs`."""
         made = self.manifest
         return InferenceResponse(made.name, made.version, outputs, self._datatypes, request_id, made.classes)
 
-    def _checked(self, answers: dict[str, Array], rows: int) -> dict[str, Array]:
-        for name, array in answers.items():
-            if array.shape != (rows, self._widths[name]):
-                got, wanted = list(array.shape), [rows, self._widths[name]]
-                raise ModelFailed(f"the model's '{name}' has shape {got}; expected {wanted}")
+    def _checked(self, answers: dict[str, Array], outputs: Sequence[str], rows: int) -> dict[str, Array]:
+        answer.check(answers, outputs, self.signature, rows)
         return answers
 
     def expected_ns(self, rows: int) -> int | None:

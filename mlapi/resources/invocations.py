@@ -12,6 +12,7 @@ from mlapi.resources.calls import Call, answer, asked, current_headers
 from mlapi.schemas import invocations
 from mlapi.serving.dataplane import DataPlane
 
+_PREDICTIONS = invocations.Predictions()
 SETTING = "MLAPI_INVOCATIONS_MODEL"
 SHOWN = 10
 ADVICE = f"send JSON as application/json, or a table as {', '.join(sorted(invocations.TABLES))}"
@@ -52,7 +53,8 @@ class Invocations(Resource):
         call = Call(
             target,
             lambda body: invocations.load(body, request.mimetype, target, self._limit),
-            lambda given, made: answer(invocations.dump(given, made), given.version, accept),
+            lambda given, made: answer(invocations.dump(given, made), given.version),
+            _PREDICTIONS, accept,
         )
         return asked(self._plane, call, lambda: read_body(self._limit, MEDIA_TYPES | invocations.TABLES, ADVICE))
 

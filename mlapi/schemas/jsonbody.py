@@ -35,6 +35,14 @@ def decode(data: bytes) -> dict[str, Any]:
     return value
 
 
+def parsed(data: bytes) -> Any:  # noqa: ANN401 (any JSON)
+    """Return the value of an answer that `encode` or `encode_tokens` wrote."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:  # the bare tokens of V1
+        return json.loads(data)
+
+
 def encode(value: object) -> bytes:
     """Return compact JSON; numpy arrays row-major; NaN and infinities as null (V2's form)."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)

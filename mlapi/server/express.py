@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 from mlapi.errors import NotFound
 from mlapi.resources import access
 from mlapi.resources.body import is_plain
-from mlapi.resources.calls import Builder, Call
+from mlapi.resources.calls import Builder, Call, compressed
 from mlapi.resources.v1.inference import PREDICT, predict_call
 from mlapi.resources.v2.inference import INFER, infer_call
 from mlapi.server import answers
@@ -95,7 +95,7 @@ class Express:
             if found is None:
                 responses.append(None)
                 continue
-            body, headers = found.answer
+            body, headers, _ = compressed(found.answer, one.call.accept)
             request_id = one.route.request_id or access.new_id()
             responses.append(answers.ok(headers, request_id, body, keep=one.head.keeps and not draining))
             if logged:

@@ -14,8 +14,10 @@ from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.calls import Call, answer, asked, current_headers
 from mlapi.resources.v1.paths import WHICH
-from mlapi.schemas.v1 import explain
+from mlapi.schemas.v1 import answers, explain
 from mlapi.serving.dataplane import DataPlane
+
+_EXPLAINED = answers.Explained()
 
 
 def install(api: Api, plane: DataPlane, explainers: Explainers, limit: int) -> None:
@@ -41,7 +43,8 @@ class Explain(Resource):
         call = Call(
             target,
             lambda body: explain.load(body, target),
-            lambda given, made: answer(_explained(given, made, loaded, explainer), given.version, accept),
+            lambda given, made: answer(_explained(given, made, loaded, explainer), given.version),
+            _EXPLAINED, accept,
         )
         return asked(self._plane, call, lambda: read_body(self._limit))
 

@@ -12,10 +12,11 @@ from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.calls import Call, answer, asked, current_headers
 from mlapi.resources.v1.paths import WHICH
-from mlapi.schemas.v1 import examples, predict
+from mlapi.schemas.v1 import answers, examples, predict
 from mlapi.serving.dataplane import DataPlane
 
 PREDICT = "v1-predict"
+_PREDICTED, _CLASSIFIED, _REGRESSED = answers.Predicted(), answers.Classified(), answers.Regressed()
 
 
 def install(api: Api, plane: DataPlane, limit: int) -> None:
@@ -31,7 +32,8 @@ def predict_call(segments: Mapping[str, str], headers: Headers) -> Call:
     return Call(
         target,
         lambda body: predict.load(body, target),
-        lambda given, request: answer(predict.dump(given, request), given.version, accept),
+        lambda given, request: answer(predict.dump(given, request), given.version),
+        _PREDICTED, accept,
     )
 
 
@@ -68,7 +70,8 @@ class Classify(_Verb):
         call = Call(
             target,
             lambda body: self._examples(body, target, examples.CLASSIFY),
-            lambda given, request: answer(examples.dump_classes(given, request), given.version, accept),
+            lambda given, request: answer(examples.dump_classes(given, request), given.version),
+            _CLASSIFIED, accept,
         )
         return asked(self._plane, call, self._body)
 
@@ -82,7 +85,8 @@ class Regress(_Verb):
         call = Call(
             target,
             lambda body: self._examples(body, target, examples.REGRESS),
-            lambda given, request: answer(examples.dump_numbers(given, request), given.version, accept),
+            lambda given, request: answer(examples.dump_numbers(given, request), given.version),
+            _REGRESSED, accept,
         )
         return asked(self._plane, call, self._body)
 

@@ -14,11 +14,13 @@ from mlapi.resources.body import read_body
 from mlapi.resources.calls import Answer, Call, answer, asked, current_headers
 from mlapi.resources.v2.paths import under
 from mlapi.schemas import v2
+from mlapi.schemas.v2.answer import Inferred
 from mlapi.serving.dataplane import DataPlane
 
 INFER = "v2-infer"
 JSON_LENGTH = "Inference-Header-Content-Length"
 OCTETS = "application/octet-stream"
+_INFERRED = Inferred()
 
 
 def install(api: Api, plane: DataPlane, limit: int) -> None:
@@ -32,7 +34,8 @@ def infer_call(segments: Mapping[str, str], headers: Headers) -> Call:
     return Call(
         target,
         lambda body: v2.load(body, target, json_length),
-        lambda given, request: _written(given, request, accept),
+        _written,
+        _INFERRED, accept,
     )
 
 
@@ -50,10 +53,11 @@ class Infer(Resource):
         return asked(self._plane, infer_call(segments, current_headers()), lambda: read_body(self._limit))
 
 
-def _written(given: InferenceResponse, request: v2.Asked, accept: str | None) -> Answer:
+def _written(given: InferenceResponse, request: v2.Asked) -> Answer:
     named = given if given.id is not None else replace(given, id=str(uuid.uuid4()))
     dumped = v2.dump(named, request)
     if dumped.json_length is None:
-        return answer(dumped.body, given.version, accept)
-    more = ((JSON_LENGTH, str(dumped.json_length)),)
-    return answer(dumped.body, given.version, accept, more, OCTETS)
+        return answer(dumped.body, given.version)
+    headers = (("Content-Type", OCTETS), ("X-Model-Version", str(given.version)),
+               (JSON_LENGTH, str(dumped.json_length)), ("Vary", "Accept-Encoding"))  # fmt: skip
+    return Answer(dumped.body, headers, dumped.json_length)

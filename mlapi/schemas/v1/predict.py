@@ -115,8 +115,8 @@ def _all_numbers(rows: list[Any]) -> bool:
 class Predict(Envelope):
     """The request: exactly one of `instances` and `inputs`."""
 
-    instances = fields.Raw()
-    inputs = fields.Raw()
+    instances = fields.Raw(metadata={"type": "array", "minItems": 1})
+    inputs = fields.Raw(metadata={"type": ["array", "object"]})
     signature_name = fields.String(load_default="", validate=validate.OneOf(
         SIGNATURES, error=f"Expected {SERVING_DEFAULT} or {PROBABILITIES}.",
     ))
