@@ -14,7 +14,18 @@ import numpy as np
 
 from mlapi.inference.signature import Signature
 from mlapi.inference.values import Array
-from mlapi.runtimes.plans import heads, linear, lookup, network, prepared, scaling, shapes, trees  # noqa: F401 (each registers its steps)
+from mlapi.runtimes.plans import (  # noqa: F401 (each registers its steps)
+    heads,
+    kernel,
+    linear,
+    lookup,
+    network,
+    prepared,
+    scaling,
+    shapes,
+    trees,
+    wrappers,
+)
 from mlapi.runtimes.plans.plan import Plan
 from mlapi.runtimes.plans.step import decoded, encoded
 
