@@ -34,7 +34,7 @@ def _machine(estimator: Any, weights: Array, offsets: Array) -> Kernel:  # noqa:
 
 def _pairs(estimator: Any) -> Kernel:  # noqa: ANN401 (an SVC or NuSVC)
     """One classifier a pair of classes, over the support vectors of both, which stand class by class."""
-    duals, counts = estimator._dual_coef_, estimator.n_support_  # noqa: SLF001 (as libsvm has them; the public ones are turned for two classes)
+    duals, counts = estimator._dual_coef_, estimator.n_support_
     ends = np.cumsum(counts)
     spans = [slice(int(end - count), int(end)) for end, count in zip(ends, counts, strict=True)]
     rows = []
@@ -42,7 +42,7 @@ def _pairs(estimator: Any) -> Kernel:  # noqa: ANN401 (an SVC or NuSVC)
         row = np.zeros(duals.shape[1])
         row[spans[one]], row[spans[other]] = duals[other - 1, spans[one]], duals[one, spans[other]]
         rows.append(row)
-    return _machine(estimator, np.array(rows), np.asarray(estimator._intercept_, dtype="f8"))  # noqa: SLF001 (see above)
+    return _machine(estimator, np.array(rows), np.asarray(estimator._intercept_, dtype="f8"))
 
 
 def _negative(kernel: Kernel) -> Kernel:
@@ -62,8 +62,8 @@ def _classifier(estimator: Any, _shape: Shape) -> Regression | Classification:  
 
 
 def _regressor(estimator: Any, _shape: Shape) -> Regression | Classification:  # noqa: ANN401 (an SVR or NuSVR)
-    offsets = np.asarray(estimator._intercept_, dtype="f8")  # noqa: SLF001 (see _pairs)
-    return Regression(_machine(estimator, np.asarray(estimator._dual_coef_), offsets))  # noqa: SLF001 (see _pairs)
+    offsets = np.asarray(estimator._intercept_, dtype="f8")
+    return Regression(_machine(estimator, np.asarray(estimator._dual_coef_), offsets))
 
 
 MAKERS: dict[str, Callable[[Any, Shape], Regression | Classification]] = {

@@ -1,4 +1,4 @@
-"""Support vector machines (Chang & Lin 2011, LIBSVM, doi:10.1145/1961189.1961199, equations 4.1 to 4.3 and section 7)."""
+"""Support vector machines (Chang & Lin 2011, LIBSVM, doi:10.1145/1961189.1961199, sections 2 and 7)."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -55,7 +55,7 @@ class Kernel(Step):
         if self.kernel == "linear":
             return inner
         inner = self.gamma * inner + self.start
-        return np.tanh(inner) if self.kernel == "sigmoid" else inner**self.degree
+        return np.tanh(inner) if self.kernel == "sigmoid" else _power(inner, self.degree)
 
     def _near(self, rows: Array) -> Array:
         apart = rows[:, None, :] - self.vectors
@@ -82,7 +82,7 @@ class Votes(Step):
 @step("one-versus-rest")
 @dataclass(eq=False)
 class OneVersusRest(Step):
-    """The `decision_function` of a support vector classifier of more than two classes: votes, and how sure they were."""
+    """The `decision_function` of a classifier of more than two classes: its votes, and how sure they were."""
 
     model: Step
     classes: int
@@ -94,7 +94,18 @@ class OneVersusRest(Step):
         for pair, (one, other) in enumerate(combinations(range(self.classes), 2)):
             sums[:, one] += scores[:, pair]
             sums[:, other] -= scores[:, pair]
-        return _votes(scores >= 0, self.classes) + sums / (3 * (np.abs(sums) + 1))
+        answer: Array = _votes(scores >= 0, self.classes) + sums / (3 * (np.abs(sums) + 1))
+        return answer
+
+
+def _power(base: Array, exponent: int) -> Array:
+    """Return a whole power by squaring, as LIBSVM's powi does."""
+    answer = np.ones_like(base)
+    while exponent > 0:
+        if exponent % 2:
+            answer = answer * base
+        base, exponent = base * base, exponent // 2
+    return answer
 
 
 def _votes(first: Array, classes: int) -> Array:

@@ -40,7 +40,8 @@ class Linear(Step):
         """Return how far rounding may move each score, `[n, outputs]`."""
         sizes = np.abs(rows)
         if self._lone is not None:
-            return ROUNDING * (np.vecdot(sizes, self._lone_sizes)[:, None] + self._offset_sizes)
+            lone: Array = ROUNDING * (np.vecdot(sizes, self._lone_sizes)[:, None] + self._offset_sizes)
+            return lone
         answer: Array = ROUNDING * (products(sizes, self._sizes) + self._offset_sizes)
         return answer
 

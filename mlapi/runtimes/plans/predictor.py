@@ -69,7 +69,7 @@ class PlannedPredictor:
 
         Where the estimator is not loaded its times are those of the proof.
         """
-        self.times = measured(lambda rows: self._runner.predict(rows, outputs), inputs)
+        self.times = measured(lambda rows: self._runner.timed(rows, outputs), inputs)
         native = {int(size): ns for size, ns in self.proof.native_ns.items()}
         if self._native is not None:
             native = measured(lambda rows: self.native.predict(rows, outputs), inputs)
@@ -80,6 +80,12 @@ class PlannedPredictor:
         self._by_native = faster if any(faster) else ()
         self.times |= {size: native[size] for size, chosen in zip(SIZES, faster, strict=True) if chosen}
         self.row_independent = self.proof.row_independent and self._is_independent(inputs, outputs)
+
+    @property
+    def choice(self) -> dict[str, str]:
+        """What answers each of the measured batch sizes, "plan" or "native"."""
+        chosen = self._by_native or (False,) * len(SIZES)
+        return {str(size): "native" if native else "plan" for size, native in zip(SIZES, chosen, strict=True)}
 
     def expected_ns(self, rows: int) -> int | None:
         """Return how long `predict` takes for so many rows here; None before `calibrate`."""

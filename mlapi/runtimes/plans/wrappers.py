@@ -53,7 +53,8 @@ class Isotonic(Step):
         """Return the probabilities of scores."""
         if len(self.scores) == 1:
             return np.repeat(self.values, len(rows))
-        return np.interp(np.clip(rows, self.scores[0], self.scores[-1]), self.scores, self.values)
+        found: Array = np.interp(np.clip(rows, self.scores[0], self.scores[-1]), self.scores, self.values)
+        return found
 
 
 @step("calibrated")
