@@ -33,12 +33,14 @@ def test_a_version_with_a_plan_answers_without_its_library(
 ) -> None:
     publish_model(mixed, "rent", registry=store.root, sample=table)
     script = (
-        "import sys; from pathlib import Path; from mlapi.bootstrap import build_services; from mlapi.config import Config\n"
+        "import sys; from pathlib import Path\n"
+        "from mlapi.bootstrap import build_services; from mlapi.config import Config\n"
         "from mlapi.inference.values import Target\n"
         "services = build_services(Config(registry=Path(sys.argv[1]))); services.live.start(); services.live.stop()\n"
         "loaded = services.live.get(Target('rent'))\n"
         "loaded.predict(loaded.reference.inputs, ('predict',))\n"
-        "print(sorted({'sklearn', 'scipy', 'pandas', 'joblib', 'skops'} & set(sys.modules)), loaded.expected_ns(1) > 0)\n"
+        "there = {'sklearn', 'scipy', 'pandas', 'joblib', 'skops'} & set(sys.modules)\n"
+        "print(sorted(there), loaded.expected_ns(1) > 0)\n"
         "print(type(loaded.predictor.model).__name__)\n"
     )
     done = run(script, str(store.root))
@@ -69,7 +71,7 @@ def test_times_are_known_after_the_proof(add: Add, store: Store) -> None:
 
 
 def test_a_plan_of_another_model_file_is_not_used(
-    add: Add, store: Store, tamper: SimpleNamespace, matrix: Any, caplog: pytest.LogCaptureFixture,
+    add: Add, store: Store, tamper: SimpleNamespace, caplog: pytest.LogCaptureFixture,
 ) -> None:
     add()
     add()

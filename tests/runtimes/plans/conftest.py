@@ -21,7 +21,8 @@ Compiled = Callable[..., SimpleNamespace]
 
 def published(model: Any, sample: Any, unseen: Any = None) -> SimpleNamespace:
     """Return what publishing makes of a fitted model: its signature, rows, predictor, plan and proof."""
-    candidate = Candidate("joblib", model, dump(model), Audit(model), table_of(model, sample, None, unseen), sample, None)
+    table = table_of(model, sample, None, unseen)
+    candidate = Candidate("joblib", model, dump(model), Audit(model), table, sample, None)
     signature, rows, native = candidate.prove()
     feed = candidate.table.feed
     outcome = compile_plan(native, dict(rows.inputs), signature, feed, "0" * 64)

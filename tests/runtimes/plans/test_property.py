@@ -40,7 +40,8 @@ classifiers = st.sampled_from([
 ])  # fmt: skip
 encoders = st.sampled_from([
     OneHotEncoder(handle_unknown="ignore"), OneHotEncoder(sparse_output=False), OneHotEncoder(drop="first"),
-    OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5), OneHotEncoder(handle_unknown="ignore", max_categories=3),
+    OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5),
+    OneHotEncoder(handle_unknown="ignore", max_categories=3),
     OrdinalEncoder(), OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
 ])  # fmt: skip
 scalers = st.sampled_from([StandardScaler(), MinMaxScaler(), MinMaxScaler(clip=True), "passthrough"])
@@ -53,7 +54,8 @@ def pipelines(draw: Any) -> BaseEstimator:
     texts = make_pipeline(SimpleImputer(strategy=draw(st.sampled_from(["constant", "most_frequent"]))), draw(encoders))
     numbers = make_pipeline(draw(imputers), draw(scalers))
     parts = draw(st.permutations([(numbers, NUMBERS), (texts, TEXTS)]))
-    columns = make_column_transformer(*parts, remainder=draw(st.sampled_from(["drop", "passthrough"])), sparse_threshold=0)
+    remainder = draw(st.sampled_from(["drop", "passthrough"]))
+    columns = make_column_transformer(*parts, remainder=remainder, sparse_threshold=0)
     return make_pipeline(columns, draw(st.one_of(regressors, classifiers)))
 
 
@@ -87,7 +89,8 @@ def test_the_plan_equals_the_estimator_or_there_is_none(
         return
     others = data.draw(st.lists(st.tuples(
         st.floats(allow_nan=done.signature.inputs[0].nullable, width=64), st.floats(-1e9, 1e9),
-        st.sampled_from([*WORDS, "never seen"]), st.sampled_from([*WORDS, "never seen"]), st.integers(-(2**63), 2**63 - 1),
+        st.sampled_from([*WORDS, "never seen"]), st.sampled_from([*WORDS, "never seen"]),
+        st.integers(-(2**63), 2**63 - 1),
         st.booleans()), min_size=1, max_size=8))  # fmt: skip
     kinds = ("f8", "f8", object, object, "i8", bool)
     inputs = {spec.name: np.array([row[j] for row in others], dtype=kinds["nmtuko".index(spec.name)])
