@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.runtimes.compilers import linear, machines, networks, trees
+from mlapi.runtimes.compilers import lightgbm, linear, machines, networks, trees
 from mlapi.runtimes.compilers.shape import NoPlan, Shape, kind_of
 from mlapi.runtimes.compilers.transformers import chained, stacked
 from mlapi.runtimes.plans.heads import Classification, Regression
@@ -127,7 +127,7 @@ _SEARCHES = {"sklearn.GridSearchCV", "sklearn.RandomizedSearchCV", "sklearn.Halv
              "sklearn.HalvingRandomSearchCV"}  # fmt: skip
 _SEVERAL_OUTPUTS = {"sklearn.MLPClassifier", "sklearn.MLPRegressor"}  # the neurons of the last layer
 _MAKERS: dict[str, Callable[[Any, Shape], Regression | Classification]] = {
-    **linear.MAKERS, **machines.MAKERS, **networks.MAKERS, **trees.MAKERS,
+    **lightgbm.MAKERS, **linear.MAKERS, **machines.MAKERS, **networks.MAKERS, **trees.MAKERS,
     "sklearn.CalibratedClassifierCV": _calibrated,
     "sklearn.TransformedTargetRegressor": _transformed_target,
     "sklearn.DummyRegressor": _constant,

@@ -44,7 +44,7 @@ class Kernel(Step):
         return answer
 
     def _values(self, rows: Array) -> Array:
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=False)
         if self.kernel == "rbf":

@@ -29,7 +29,7 @@ class Linear(Step):
 
     def __call__(self, rows: Array) -> Array:
         """Return `[n]` where `flat`, else `[n, outputs]`."""
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=False)
         scores = np.vecdot(rows, self._lone)[:, None] if self._lone is not None else products(rows, self._across)

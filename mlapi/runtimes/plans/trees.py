@@ -68,7 +68,7 @@ class Trees(Step):
         """Return `[n, outputs]`. Raises ModelRefusedInput for infinite and missing numbers, unless allowed."""
         if self.narrow:
             rows = rows.astype("f4").astype("f8")
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         gaps = False
         if total - total != 0.0:
             if not self.infinite:
