@@ -68,6 +68,8 @@ class Classification(Step):
 
     def _predicted(self, scores: Array, rows: Array) -> Array:
         if scores.ndim == 1 or scores.shape[1] == 1:
+            if len(scores) == 1:
+                return self._one(float(scores.item()) - self.middle, rows)
             lone = scores.reshape(-1) - self.middle
             if not self.exact and np.less_equal(np.abs(lone), self._tolerance(rows)).any():
                 raise Unproven
@@ -79,6 +81,15 @@ class Classification(Step):
             _check_apart(scores, self._tolerance(rows))
         chosen: Array = self._labels.take(best, axis=0)
         return chosen
+
+    def _one(self, score: float, rows: Array) -> Array:
+        """Return the label of a single row, which is what most requests hold."""
+        if not self.exact:
+            tolerance = self._tolerance(rows)
+            if abs(score) <= (tolerance if isinstance(tolerance, float) else tolerance.item()):
+                raise Unproven
+        place = int(score >= 0 if self.zero else score > 0)
+        return self._labels[place : place + 1].copy()
 
     def _tolerance(self, rows: Array) -> Array | float:
         if not self._has_tolerance:

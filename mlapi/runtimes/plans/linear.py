@@ -24,8 +24,8 @@ class Linear(Step):
     def __post_init__(self) -> None:
         self._lone = np.ascontiguousarray(self.weights[0]) if len(self.weights) == 1 else None
         self._across = np.ascontiguousarray(self.weights.T)
-        self._sizes, self._offset_sizes = np.abs(self._across), np.abs(self.offsets)
-        self._lone_sizes = np.abs(self.weights[0])
+        self._sizes, self._offset_sizes = ROUNDING * np.abs(self._across), ROUNDING * np.abs(self.offsets)
+        self._lone_sizes = ROUNDING * np.abs(self.weights[0])
 
     def __call__(self, rows: Array) -> Array:
         """Return `[n]` where `flat`, else `[n, outputs]`."""
@@ -40,9 +40,9 @@ class Linear(Step):
         """Return how far rounding may move each score, `[n, outputs]`."""
         sizes = np.abs(rows)
         if self._lone is not None:
-            lone: Array = ROUNDING * (np.vecdot(sizes, self._lone_sizes)[:, None] + self._offset_sizes)
+            lone: Array = np.vecdot(sizes, self._lone_sizes)[:, None] + self._offset_sizes
             return lone
-        answer: Array = ROUNDING * (products(sizes, self._sizes) + self._offset_sizes)
+        answer: Array = products(sizes, self._sizes) + self._offset_sizes
         return answer
 
 

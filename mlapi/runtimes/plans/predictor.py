@@ -21,6 +21,8 @@ MUCH_FASTER = 1.25
 BETWEEN = tuple(int((low * high) ** 0.5) for low, high in pairwise(SIZES))
 """Batch sizes up to which the measured size below stands for them."""
 BATCHES = (2, 3, 8, 64)
+CHECK_NS = 40_000_000
+"""ns that the check of single rows may take at load."""
 NOT_BY_PLAN = "the model refuses these values, or they are none that it can be asked without its library"
 
 
@@ -93,9 +95,10 @@ class PlannedPredictor:
 
     def _is_independent(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> bool:
         """Tell whether rows get the same bits alone and in batches, with the BLAS of this machine."""
+        some = min(rows_of(inputs), BATCHES[-1], max(BATCHES[1], CHECK_NS // max(1, self.times.get(1, 1))))
         try:
-            alone = [self._runner.predict(_rows(inputs, row, row + 1), outputs) for row in range(rows_of(inputs))[:64]]
-            for size in BATCHES:
+            alone = [self._runner.predict(_rows(inputs, row, row + 1), outputs) for row in range(some)]
+            for size in (size for size in BATCHES if size <= some):
                 together = self._runner.predict(_rows(inputs, 0, size), outputs)
                 for name, array in together.items():
                     single = np.concatenate([one[name] for one in alone[: len(array)]])
