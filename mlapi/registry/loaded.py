@@ -31,7 +31,7 @@ class LoadedModel:
 
     @property
     def predictor(self) -> Predictor:
-        """The estimator itself, loaded at the first need where there is a plan. Raises VersionRefused."""
+        """The estimator itself; behind a plan it is loaded at the first need, VersionRefused where that fails."""
         return self._answering if self._planned is None else self._planned.native
 
     @property

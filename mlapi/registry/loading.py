@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mlapi.errors import VersionRefused
 from mlapi.registry import reference
 from mlapi.registry.loaded import LoadedModel
-from mlapi.registry.manifest import Manifest
+from mlapi.registry.manifest import FileEntry, Manifest
 from mlapi.registry.reference import RowsError
 from mlapi.registry.store import Store, UnsafeFileError
 from mlapi.runtimes.formats import FORMATS, UnloadableError, parse, predictor
@@ -21,11 +21,14 @@ from mlapi.runtimes.plans.plan import PlanRunner
 from mlapi.runtimes.plans.predictor import PlannedPredictor
 from mlapi.runtimes.predictor import Predictor
 
-__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "check", "load", "parsed", "verify"]
+__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "check", "load", "parsed", "verified", "verify"]
 
 log = logging.getLogger("mlapi.registry")
 
 LARGEST_ARTIFACT = 8 * 2**30
+MAPPED_FROM = 8 * 2**20
+"""Bytes from which the arrays of a plan are mapped, so that workers share them; smaller ones are read."""
+_DIFFERS = "'{}' is not the file that was published: its sha256 differs from the manifest's"
 
 
 def load(
@@ -37,7 +40,11 @@ def load(
     files have the size and digest that the manifest gives them. The model file behind a plan is
     verified, and parsed only when it is needed, verified again.
     """
-    manifest, files = check(store, name, version, largest)
+    manifest = store.manifest(name, version)
+    with _refusing(manifest):
+        files = {entry.name: _verified(store, manifest, entry.name, largest) for entry in manifest.files
+                 if not _is_mapped(entry)}  # fmt: skip
+        mapped = {entry.name: _mapped(store, manifest, entry, largest) for entry in manifest.files if _is_mapped(entry)}
     if plans:
         artifact = FORMATS[manifest.runtime].file
 
@@ -45,7 +52,7 @@ def load(
             with _refusing(manifest):
                 return _native(manifest, {artifact: _verified(store, manifest, artifact, largest)})
 
-        if (planned := _planned(manifest, files, native)) is not None:
+        if (planned := _planned(manifest, {**files, **mapped}, native)) is not None:
             with _refusing(manifest):
                 return LoadedModel(manifest, planned, reference.loads(files[reference.FILE], manifest.signature))
     return parsed(manifest, files)
@@ -73,7 +80,7 @@ def _native(manifest: Manifest, files: Mapping[str, bytes]) -> Predictor:
 
 
 def _planned(
-    manifest: Manifest, files: Mapping[str, bytes], native: Callable[[], Predictor],
+    manifest: Manifest, files: "Mapping[str, bytes | memoryview]", native: Callable[[], Predictor],
 ) -> PlannedPredictor | None:
     """Return what answers by the plan in verified files; None, and a line in the log, where it cannot be used here."""
     if document.ARRAYS not in files or document.FILE not in files:
@@ -81,7 +88,7 @@ def _planned(
     try:
         model = manifest.file(FORMATS[manifest.runtime].file)
         bound = document.binding(model.sha256, manifest.signature, manifest.feed)
-        plan, proof = document.loads(files[document.FILE], files[document.ARRAYS], bound)
+        plan, proof = document.loads(bytes(files[document.FILE]), files[document.ARRAYS], bound)
         return PlannedPredictor(PlanRunner(plan, manifest.signature), proof, native)
     except (PlanError, KeyError) as error:
         log.warning("plan not used", extra={"model": manifest.name, "version": manifest.version, "reason": str(error)})
@@ -111,10 +118,26 @@ def verify(store: Store, name: str, version: int) -> LoadedModel:
     return loaded
 
 
+def verified(store: Store, manifest: Manifest, file: str, largest: int = LARGEST_ARTIFACT) -> bytes:
+    """Return the bytes of one file of a version as the manifest describes them. Raises VersionRefused."""
+    with _refusing(manifest):
+        return _verified(store, manifest, file, largest)
+
+
+def _is_mapped(entry: FileEntry) -> bool:
+    return entry.name == document.ARRAYS and entry.size >= MAPPED_FROM
+
+
+def _mapped(store: Store, manifest: Manifest, entry: FileEntry, largest: int) -> memoryview:
+    data = store.map(manifest.name, manifest.version, entry.name, largest, entry.size)
+    if not entry.fits(data):
+        raise UnsafeFileError(_DIFFERS.format(entry.name))
+    return data
+
+
 def _verified(store: Store, manifest: Manifest, file: str, largest: int) -> bytes:
     entry = manifest.file(file)
     data = store.read(manifest.name, manifest.version, file, largest, entry.size)
     if not entry.fits(data):
-        msg = f"'{file}' is not the file that was published: its sha256 differs from the manifest's"
-        raise UnsafeFileError(msg)
+        raise UnsafeFileError(_DIFFERS.format(file))
     return data

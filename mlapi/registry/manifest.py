@@ -43,7 +43,7 @@ class FileEntry:
         """Return the entry that describes `data`."""
         return cls(name, len(data), hashlib.sha256(data).hexdigest())
 
-    def fits(self, data: bytes) -> bool:
+    def fits(self, data: "bytes | memoryview") -> bool:
         """Tell whether `data` are the bytes that were described."""
         return len(data) == self.size and hashlib.sha256(data).hexdigest() == self.sha256
 

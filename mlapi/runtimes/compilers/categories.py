@@ -22,7 +22,7 @@ def one_hot(estimator: Any, shape: Shape) -> tuple[list[Step], Shape]:  # noqa: 
         msg = "a OneHotEncoder that warns has no plan"
         raise NoPlan(msg)
     known = _known(estimator)
-    answers = _asked(estimator, known, shape)
+    answers = _asked(estimator, known)
     width = next(answer for column in answers for answer in column if answer is not None).shape[0]
     spans = _spans(estimator, width)
     places, unknown = [], []
@@ -38,7 +38,7 @@ def one_hot(estimator: Any, shape: Shape) -> tuple[list[Step], Shape]:  # noqa: 
 def codes(estimator: Any, shape: Shape) -> tuple[list[Step], Shape]:  # noqa: ANN401 (an OrdinalEncoder)
     """Return the steps of an ordinal encoder."""
     known = _known(estimator)
-    answers = _asked(estimator, known, shape)
+    answers = _asked(estimator, known)
     numbers, unknown, refuses = [], [], []
     for place, (categories, column) in enumerate(zip(known, answers, strict=True)):
         found = [None if answer is None else float(answer[place]) for answer in column]
@@ -74,7 +74,7 @@ def _refuse_odd_missing(categories: Sequence[Category], found: Sequence[Any]) ->
         raise NoPlan(msg)
 
 
-def _asked(estimator: Any, known: list[list[Category]], shape: Shape) -> list[list[Array | None]]:  # noqa: ANN401 (an encoder)
+def _asked(estimator: Any, known: list[list[Category]]) -> list[list[Array | None]]:  # noqa: ANN401 (an encoder)
     """Return by column what the encoder answers to each category, to one unknown and to a missing one; None: refused.
 
     The other columns have their first category meanwhile.
@@ -85,28 +85,27 @@ def _asked(estimator: Any, known: list[list[Category]], shape: Shape) -> list[li
         strange: Category = STRANGE if isinstance(first[place], str) or first[place] is None else STRANGE_NUMBER
         rows = [[*first[:place], value, *first[place + 1 :]] for value in (*column, strange, None)]
         try:
-            answered = list(_transformed(estimator, rows[:-2], shape))
+            answered = list(_transformed(estimator, rows[:-2]))
         except ValueError as error:
             raise NoPlan(f"an encoder refuses its own categories: {error}") from error
         for row in rows[-2:]:
             try:
-                answered.append(_transformed(estimator, [row], shape)[0])
+                answered.append(_transformed(estimator, [row])[0])
             except (ValueError, TypeError):
                 answered.append(None)
         answers.append(answered)
     return answers
 
 
-def _transformed(estimator: Any, rows: list[list[Category]], shape: Shape) -> Array:  # noqa: ANN401 (an encoder)
+def _transformed(estimator: Any, rows: list[list[Category]]) -> Array:  # noqa: ANN401 (an encoder)
     import pandas as pd  # noqa: PLC0415 (for publishers, who have it loaded)
 
     columns = [[np.nan if value is None else value for value in column] for column in zip(*rows, strict=True)]
-    texts = [any(isinstance(value, str) for value in column) or (bool(shape.texts) and shape.texts[place])
-             for place, column in enumerate(columns)]  # fmt: skip
+    objects = [known.dtype == object for known in map(np.asarray, estimator.categories_)]
     names = list(getattr(estimator, "feature_names_in_", range(len(columns))))
     frame = pd.DataFrame({
-        name: pd.Series(column, dtype=object if text else "f8")
-        for name, column, text in zip(names, columns, texts, strict=True)
+        name: pd.Series(column, dtype=object if is_object else "f8")
+        for name, column, is_object in zip(names, columns, objects, strict=True)
     })  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,7 +14,18 @@ import numpy as np
 
 from mlapi.inference.signature import Signature
 from mlapi.inference.values import Array
-from mlapi.runtimes.plans import heads, linear, lookup, network, prepared, scaling, shapes, trees  # noqa: F401 (each registers its steps)
+from mlapi.runtimes.plans import (  # noqa: F401 (each registers its steps)
+    heads,
+    kernel,
+    linear,
+    lookup,
+    network,
+    prepared,
+    scaling,
+    shapes,
+    trees,
+    wrappers,
+)
 from mlapi.runtimes.plans.plan import Plan
 from mlapi.runtimes.plans.step import decoded, encoded
 
@@ -149,16 +160,18 @@ def _kinds(value: Any) -> list[str]:  # noqa: ANN401 (decoded JSON)
 
     def walk(part: Any) -> None:  # noqa: ANN401 (see above)
         if isinstance(part, dict):
+            if "step" in part and "model" not in part:
+                found[str(part["step"])] = None
+            for key in sorted(part, key=lambda key: key != "steps"):  # what comes before the model
+                walk(part[key])
             if "step" in part:
                 found[str(part["step"])] = None
-            for one in part.values():
-                walk(one)
         elif isinstance(part, list):
             for one in part:
                 walk(one)
 
     walk(value)
-    return [name for name in found if name not in {"plan", "chain", "pick"}]
+    return [name for name in found if name not in {"plan", "chain", "pick", "stack", "split", "prepared"}]
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from mlapi.runtimes.plans.step import Edges, Step, Unproven, step
 LARGEST_EXPONENT = 709.0
 """exp of more overflows (IEEE 754, binary64)."""
 NEAR = 1e-9
-"""Classes whose scores are this close, relative to what they are summed of, are for the estimator to tell apart."""
+"""Probabilities this close are for the estimator to tell apart, where they are not its own to the last bit."""
 
 
 @step("regression")
@@ -34,10 +34,10 @@ class Regression(Step):
 @step("classification")
 @dataclass(eq=False)
 class Classification(Step):
-    """`predict` is the label of the largest score, or of the sign of a lone one; `predict_proba` what `link` makes of scores.
+    """`predict` is the label of the largest score, or of the sign of a lone one; `predict_proba` is by `link`.
 
-    A lone score is compared with `middle`, where it is the class `zero`. Scores that are not bit for bit the estimator's (`exact`)
-    decide nothing where they are too close to each other.
+    A lone score is compared with `middle`, where it is the class `zero`. Scores that are not bit for bit
+    the estimator's (`exact`) decide nothing where they are as close to each other as rounding could be.
     """
 
     model: Step
@@ -51,6 +51,7 @@ class Classification(Step):
         kind = np.dtype(object) if isinstance(self.labels[0], str) else np.array(self.labels).dtype
         self._labels: Array = np.empty((len(self.labels), 1), dtype=kind)
         self._labels[:, 0] = self.labels
+        self._has_tolerance = hasattr(self.model, "tolerance")
         self._link = LINKS["identity" if self.link == "none" else self.link]
 
     def answers(self, rows: Array, wanted: Sequence[str]) -> dict[str, Array]:
@@ -58,31 +59,49 @@ class Classification(Step):
         scores = self.model(rows)
         found: dict[str, Array] = {}
         for name in wanted:
-            found[name] = self._predicted(scores) if name == "predict" else self._link(scores)
+            found[name] = self._predicted(scores, rows) if name == "predict" else self._link(scores)
         return found
 
     def edges(self) -> Edges:
         """Return those of the model."""
         return self.model.edges()
 
-    def _predicted(self, scores: Array) -> Array:
+    def _predicted(self, scores: Array, rows: Array) -> Array:
         if scores.ndim == 1 or scores.shape[1] == 1:
+            if len(scores) == 1:
+                return self._one(float(scores.item()) - self.middle, rows)
             lone = scores.reshape(-1) - self.middle
-            if not self.exact and np.less(np.abs(lone), NEAR).any():
+            if not self.exact and np.less_equal(np.abs(lone), self._tolerance(rows)).any():
                 raise Unproven
             positive = np.greater_equal(lone, 0) if self.zero else np.greater(lone, 0)
             found: Array = self._labels.take(positive, axis=0)
             return found
         best = scores.argmax(axis=1)
         if not self.exact:
-            _check_apart(scores)
+            _check_apart(scores, self._tolerance(rows))
         chosen: Array = self._labels.take(best, axis=0)
         return chosen
 
+    def _one(self, score: float, rows: Array) -> Array:
+        """Return the label of a single row, which is what most requests hold."""
+        if not self.exact:
+            tolerance = self._tolerance(rows)
+            if abs(score) <= (tolerance if isinstance(tolerance, float) else tolerance.item()):
+                raise Unproven
+        place = int(score >= 0 if self.zero else score > 0)
+        return self._labels[place : place + 1].copy()
 
-def _check_apart(scores: Array) -> None:
+    def _tolerance(self, rows: Array) -> Array | float:
+        if not self._has_tolerance:
+            return NEAR
+        found: Array = self.model.tolerance(rows)  # type: ignore[attr-defined]
+        return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _check_apart(scores: Array, tolerance: Array | float) -> None:
     top = np.partition(scores, -2, axis=1)[:, -2:]
-    if not (top[:, 1] - top[:, 0] > NEAR * np.maximum(1.0, np.abs(top[:, 1]))).all():
+    bound = 2 * np.max(tolerance, axis=1) if isinstance(tolerance, np.ndarray) else tolerance
+    if not (top[:, 1] - top[:, 0] > bound).all():
         raise Unproven
 
 

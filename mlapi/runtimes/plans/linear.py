@@ -8,6 +8,9 @@ from mlapi.inference.values import Array
 from mlapi.runtimes.plans.shapes import check_finite
 from mlapi.runtimes.plans.step import Step, step
 
+ROUNDING = 1e-13
+"""How far sums may be off that are taken in another order, relative to the sum of what is added, regardless of sign."""
+
 
 @step("linear")
 @dataclass(eq=False)
@@ -21,15 +24,26 @@ class Linear(Step):
     def __post_init__(self) -> None:
         self._lone = np.ascontiguousarray(self.weights[0]) if len(self.weights) == 1 else None
         self._across = np.ascontiguousarray(self.weights.T)
+        self._sizes, self._offset_sizes = ROUNDING * np.abs(self._across), ROUNDING * np.abs(self.offsets)
+        self._lone_sizes = ROUNDING * np.abs(self.weights[0])
 
     def __call__(self, rows: Array) -> Array:
         """Return `[n]` where `flat`, else `[n, outputs]`."""
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=False)
         scores = np.vecdot(rows, self._lone)[:, None] if self._lone is not None else products(rows, self._across)
         scores += self.offsets
         return scores[:, 0] if self.flat else scores
+
+    def tolerance(self, rows: Array) -> Array:
+        """Return how far rounding may move each score, `[n, outputs]`."""
+        sizes = np.abs(rows)
+        if self._lone is not None:
+            lone: Array = np.vecdot(sizes, self._lone_sizes)[:, None] + self._offset_sizes
+            return lone
+        answer: Array = products(sizes, self._sizes) + self._offset_sizes
+        return answer
 
 
 def products(rows: Array, across: Array) -> Array:

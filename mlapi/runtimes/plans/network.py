@@ -36,7 +36,7 @@ class Network(Step):
 
     def __call__(self, rows: Array) -> Array:
         """Return `[n, outputs]`. Raises ModelRefusedInput where a number is not finite."""
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=False)
         for weights, offsets, activation in self._layers:

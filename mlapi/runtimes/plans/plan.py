@@ -1,5 +1,6 @@
 """A whole plan: from conforming inputs to the answers of the estimator's methods."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from mlapi.inference.signature import NUMPY_TYPES, Signature
 from mlapi.inference.values import Array
 from mlapi.runtimes.plans.heads import Classification, Regression
 from mlapi.runtimes.plans.shapes import Chain
-from mlapi.runtimes.plans.step import Edges, Rows, Step, step
+from mlapi.runtimes.plans.step import Edges, Rows, Step, Unproven, step
 
 
 @step("plan")
@@ -50,3 +51,8 @@ class PlanRunner:
             if array.dtype != self._dtypes[name]:
                 answers[name] = array.astype(self._dtypes[name])
         return answers
+
+    def timed(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> None:
+        """Answer as `predict` does, for the time it takes; rows that are left to the estimator cost what they cost."""
+        with contextlib.suppress(Unproven):
+            self.predict(inputs, outputs)

@@ -21,6 +21,8 @@ MUCH_FASTER = 1.25
 BETWEEN = tuple(int((low * high) ** 0.5) for low, high in pairwise(SIZES))
 """Batch sizes up to which the measured size below stands for them."""
 BATCHES = (2, 3, 8, 64)
+CHECK_NS = 40_000_000
+"""ns that the check of single rows may take at load."""
 NOT_BY_PLAN = "the model refuses these values, or they are none that it can be asked without its library"
 
 
@@ -73,7 +75,7 @@ class PlannedPredictor:
 
         Where the estimator is not loaded its times are those of the proof.
         """
-        self.times = measured(lambda rows: self._runner.predict(rows, outputs), inputs)
+        self.times = measured(lambda rows: self._runner.timed(rows, outputs), inputs)
         native = {int(size): ns for size, ns in self.proof.native_ns.items()}
         if self._native is not None:
             native = measured(lambda rows: self.native.predict(rows, outputs), inputs)
@@ -85,15 +87,22 @@ class PlannedPredictor:
         self.times |= {size: native[size] for size, chosen in zip(SIZES, faster, strict=True) if chosen}
         self.row_independent = self.proof.row_independent and self._is_independent(inputs, outputs)
 
+    @property
+    def choice(self) -> dict[str, str]:
+        """What answers each of the measured batch sizes, "plan" or "native"."""
+        chosen = self._by_native or (False,) * len(SIZES)
+        return {str(size): "native" if native else "plan" for size, native in zip(SIZES, chosen, strict=True)}
+
     def expected_ns(self, rows: int) -> int | None:
         """Return how long `predict` takes for so many rows here; None before `calibrate`."""
         return expected(self.times, rows)
 
     def _is_independent(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> bool:
         """Tell whether rows get the same bits alone and in batches, with the BLAS of this machine."""
+        some = min(rows_of(inputs), BATCHES[-1], max(BATCHES[1], CHECK_NS // max(1, self.times.get(1, 1))))
         try:
-            alone = [self._runner.predict(_rows(inputs, row, row + 1), outputs) for row in range(rows_of(inputs))[:64]]
-            for size in BATCHES:
+            alone = [self._runner.predict(_rows(inputs, row, row + 1), outputs) for row in range(some)]
+            for size in (size for size in BATCHES if size <= some):
                 together = self._runner.predict(_rows(inputs, 0, size), outputs)
                 for name, array in together.items():
                     single = np.concatenate([one[name] for one in alone[: len(array)]])

@@ -27,7 +27,7 @@ class Scale(Step):
 
     def __call__(self, rows: Array) -> Array:
         """Return the rows scaled."""
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=True)
         for operation, values in self._operations:
@@ -54,7 +54,7 @@ class Impute(Step):
 
     def __call__(self, rows: Array) -> Array:
         """Return the rows without gaps."""
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         if total - total == 0.0 and self.marked is None:
             return rows if self.kept is None else rows.take(self.kept, axis=1)
         check_finite(rows, missing=True)

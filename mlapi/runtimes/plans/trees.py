@@ -49,8 +49,12 @@ class Trees(Step):
     def __post_init__(self) -> None:
         count, leaf = len(self.feature), self.left == np.arange(len(self.left), dtype=self.left.dtype)
         inner = self.left[~leaf]
-        bad = inner.size and (inner.min() <= 0 or inner.max() + 1 >= count)
-        if bad or (self.feature.min() < 0 or self.feature.max() >= self.width) or self.roots.max() >= count:
+        lost = [
+            inner.size > 0 and (inner.min() <= 0 or inner.max() >= count - 1),
+            self.feature.min() < 0 or self.feature.max() >= self.width,
+            self.roots.min() < 0 or self.roots.max() >= count,
+        ]
+        if any(lost):
             msg = "a node of a tree leads nowhere"
             raise ValueError(msg)
         self._depth = _depth(self.left, self.roots)
@@ -64,7 +68,7 @@ class Trees(Step):
         """Return `[n, outputs]`. Raises ModelRefusedInput for infinite and missing numbers, unless allowed."""
         if self.narrow:
             rows = rows.astype("f4").astype("f8")
-        total = float(np.add.reduce(rows, axis=None))
+        total = float(np.vdot(rows, rows))
         gaps = False
         if total - total != 0.0:
             if not self.infinite:
