@@ -45,7 +45,9 @@ def test_probabilities_are_asked_for_by_signature(
 ) -> None:
     body = {"instances": iris_rows[:3].tolist(), "signature_name": "predict_proba"}
     expected = iris_model.predict_proba(iris_rows[:3]).tolist()
-    assert client.post(f"{IRIS}:predict", json=body).get_json() == {"predictions": expected}
+    given = client.post(f"{IRIS}:predict", json=body).get_json()
+    assert list(given) == ["predictions"]
+    assert given["predictions"] == [pytest.approx(row, rel=1e-9) for row in expected]
 
 
 @pytest.mark.parametrize("body", [

@@ -145,7 +145,7 @@ def test_an_inference_is_answered_with_every_output_flat(
         "model_name": "iris", "model_version": "2", "id": "id-1", "outputs": [
             {"name": "predict", "shape": [3, 1], "datatype": "BYTES", "data": iris_model.predict(rows).tolist()},
             {"name": "predict_proba", "shape": [3, 3], "datatype": "FP64",
-             "data": iris_model.predict_proba(rows).reshape(-1).tolist()},
+             "data": pytest.approx(iris_model.predict_proba(rows).reshape(-1).tolist(), rel=1e-9)},
         ],
     }  # fmt: skip
 
