@@ -23,7 +23,7 @@ def fitting(inputs: Inputs, signature: Signature) -> dict[str, Array] | None:
     if type(inputs) is Tensors:
         return _tensors(inputs.arrays, signature)
     if type(inputs) is Numbers:
-        return _numbers(inputs.array, signature)
+        return _numbers(inputs.array, signature, complete=inputs.complete)
     if type(inputs) is Rows:
         return _rows(inputs.values, signature)
     if type(inputs) is Columns and type(inputs.values) is dict:
@@ -41,11 +41,11 @@ def refused(array: Array, spec: TensorSpec) -> bool:
     return None in texts if spec.only is None else not spec.only.issuperset(texts)
 
 
-def _numbers(array: Array, signature: Signature) -> dict[str, Array] | None:
+def _numbers(array: Array, signature: Signature, *, complete: bool) -> dict[str, Array] | None:
     spec = signature.inputs[0]
     if signature.form != "matrix" or array.shape[1] != spec.width or spec.dtype != DOUBLE:
         return None
-    return None if refused(array, spec) else {spec.name: array}
+    return None if not complete and refused(array, spec) else {spec.name: array}
 
 
 def _tensors(given: Mapping[str, Array], signature: Signature) -> dict[str, Array] | None:

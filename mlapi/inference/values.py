@@ -37,16 +37,18 @@ class Columns:
     values: list[Any] | dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Numbers:
     """Rows or columns of which nothing but numbers can be told: `array` are they as doubles, `[n, k]`.
 
     `decoded` gives them as they were decoded, which a signature may need that asks for more than doubles.
+    `complete`: none of them is NaN, for certain.
     """
 
     array: Array
     decoded: Callable[[], Rows | Columns]
     by_row: bool = True
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -87,13 +88,15 @@ class Statistics:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._started_in: int | None = None
         self._begin()
+        # A forked worker begins at zero: what its parent counted is in the parent's file.
+        again = weakref.WeakMethod(self._begin)
+        os.register_at_fork(after_in_child=lambda: (begin := again()) and begin())
 
     def observe(self, event: InferenceEvent) -> None:
         """Count one inference, answered or failed; one whose version is unknown is not counted."""
         if event.version is None:
             return
         with self._lock:
-            self._own_process()
             if event.error is None:
                 self._succeeded(event, event.version, self._clock() // MILLISECOND)
             else:
@@ -105,7 +108,6 @@ class Statistics:
         """Write the counters of this process where the other workers read them; requests do not wait for it."""
         with self._writing:
             with self._lock:
-                self._own_process()
                 if not self._unwritten:
                     return
                 rows = self._rows()
@@ -171,13 +173,8 @@ class Statistics:
     def _begin(self) -> None:
         self._counts: dict[tuple[str, int, int], _Counts] = {}
         self._failed: dict[tuple[str, int], tuple[int, int]] = {}
-        self._unwritten, self._pid = False, os.getpid()
+        self._unwritten = False
         self._own = f"{os.getpid()}-{secrets.token_hex(4)}"  # a pid alone may be given again
-
-    def _own_process(self) -> None:
-        """A forked worker begins at zero: what its parent counted is in the parent's file."""
-        if self._pid != os.getpid():
-            self._begin()
 
 
 def _statistics(name: str, version: int, sizes: dict[int, _Counts], failed: Duration) -> VersionStatistics:

@@ -50,8 +50,6 @@ def _octets() -> str:
 
 def new_id() -> str:
     """Return an id of 32 hexadecimal digits that no other process and no other call returns."""
-    if _ids.pid != os.getpid():
-        _ids.begin()
     return f"{_ids.prefix}{next(_ids.numbers):012x}"
 
 
@@ -60,10 +58,11 @@ class _Ids:
 
     def __init__(self) -> None:
         self.begin()
+        os.register_at_fork(after_in_child=self.begin)  # a forked process must not go on where its parent was
 
     def begin(self) -> None:
-        """Start anew: a forked process must not go on where its parent was."""
-        self.pid, self.prefix, self.numbers = os.getpid(), secrets.token_hex(10), itertools.count()
+        """Start anew."""
+        self.prefix, self.numbers = secrets.token_hex(10), itertools.count()
 
 
 _ids = _Ids()

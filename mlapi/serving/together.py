@@ -41,7 +41,6 @@ class _Ready(NamedTuple):
     request: InferenceRequest
     inputs: dict[str, Array]
     rows: int
-    cost_ns: int
     input_ns: int
 
 
@@ -77,7 +76,7 @@ class Together:
             cost = loaded.expected_ns(rows)
             if cost is None or cost > self._budget_ns:
                 continue
-            ready = _Ready(place, request, inputs, rows, cost, self._clock() - begun)
+            ready = _Ready(place, request, inputs, rows, self._clock() - begun)
             groups.setdefault((id(loaded), outputs), (loaded, []))[1].append(ready)
         for (_, outputs), (loaded, members) in groups.items():
             for part in self._parts(loaded, members):
@@ -90,13 +89,14 @@ class Together:
             yield from ([one] for one in members)
             return
         part: list[_Ready] = []
-        spent = 0
+        rows = 0
         for one in members:
-            if part and spent + one.cost_ns > self._budget_ns:
+            cost = loaded.expected_ns(rows + one.rows)
+            if part and (cost is None or cost > self._budget_ns):
                 yield part
-                part, spent = [], 0
+                part, rows = [], 0
             part.append(one)
-            spent += one.cost_ns
+            rows += one.rows
         yield part
 
     def _predict(

@@ -26,8 +26,8 @@ PROBABILITIES = "predict_proba"
 SIGNATURES = ("", SERVING_DEFAULT, PROBABILITIES)
 FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
 NUMBERS: set[type] = {int, float}
-QUOTES = 2
-"""Of a body with one key and no text."""
+NUMERIC = b"0123456789+-.eE,[] \t\r\n"
+"""What arrays of numbers are written with (RFC 8259, sections 5 and 6)."""
 
 _OPENING = re.compile(rb'"(?:instances|inputs)"\s*:\s*\[')
 
@@ -80,8 +80,10 @@ def _small(data: bytes) -> tuple[Inputs, str]:
         loaded: tuple[Rows | Columns, str] = checked(_PREDICT, document)
         return loaded
     given, name = _form(member, document[member]), document.get("signature_name", "")
-    array = _rectangle(data, document[member])
-    return given if array is None else Numbers(array, lambda: given, by_row=member == "instances"), name
+    bare = _is_bare(data)
+    array = _rectangle(document[member], bare=bare)
+    by_row = member == "instances"
+    return given if array is None else Numbers(array, lambda: given, by_row=by_row, complete=bare), name
 
 
 def _plain(document: dict[str, Any]) -> str | None:
@@ -94,16 +96,18 @@ def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded J
     return Rows(given) if member == "instances" else Columns(given)
 
 
-def _rectangle(data: bytes, given: Any) -> Array | None:  # noqa: ANN401 (decoded JSON)
+def _is_bare(data: bytes) -> bool:
+    """Tell whether all arrays in a body are one, of nothing but finite numbers: no text, true, false, null or NaN."""
+    return not data[data.find(b"[") : data.rfind(b"]") + 1].translate(None, NUMERIC)
+
+
+def _rectangle(given: Any, *, bare: bool) -> Array | None:  # noqa: ANN401 (decoded JSON)
     """Return lists of numbers as doubles, `[n, k]`; None for anything else."""
-    if type(given) is not list:
-        return None
-    bare = data.count(b'"') == QUOTES and b"r" not in data and b"l" not in data  # no text, no true, false, null
-    if not bare and not _all_numbers(given):
+    if type(given) is not list or not (bare or _all_numbers(given)):
         return None
     try:
         array = np.array(given, "f8")
-    except (ValueError, TypeError, OverflowError):  # ragged, an empty object, an integer beyond the doubles
+    except (ValueError, TypeError, OverflowError):  # ragged, an integer beyond the doubles
         return None
     return array if array.ndim == 2 and array.size else None  # noqa: PLR2004 (rows and columns)
 
