@@ -21,7 +21,8 @@ serve: $(VENV)/ready  ## serve the registry on 127.0.0.1:8000 (PORT=, BIND=), wi
 demo: $(VENV)/ready  ## publish the demo models that are missing
 	@$(VENV)/bin/mlapi demo
 
-test: lint type imports unit lowest  ## all that CI checks: ruff, mypy, import contracts, pytest with newest and lowest libraries
+test:  ## all that CI checks, two at a time: ruff, mypy, import contracts, pytest with newest and lowest libraries
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit type imports lowest
 
 lint: $(DEV)/ready  ## ruff
 	$(DEV)/bin/ruff check .
