@@ -10,6 +10,7 @@ from mlapi.registry import durable
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
+from mlapi.registry.residents import half_of_memory
 from mlapi.registry.store import Store
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -35,6 +36,12 @@ class Services:
         self.statistics.start()
 
 
+def _room(config: Config) -> int | None:
+    """The bytes that each worker may fill with models of its own; None is any."""
+    most = half_of_memory() if config.max_loaded_bytes is None else config.max_loaded_bytes
+    return most // config.workers or None
+
+
 def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
 
@@ -42,7 +49,7 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     """
     shared = durable.volatile_folder(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
-    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes)
+    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, _room(config))
     live.preload()
     statistics = Statistics(shared, durable.swap)
     plane = DataPlane(live, live.get, (statistics.observe, *observers))

@@ -60,11 +60,13 @@ class Store:
 
     def versions(self, name: str) -> tuple[int, ...]:
         """Return the versions of a model that are not deleted, ascending; empty where there are none."""
-        return tuple(n for n in self.numbers(name) if not self._is_retired(name, n))
+        folder = str(self.folder(name))
+        return tuple(n for n in self.numbers(name) if not os.access(f"{folder}/{n}/{TOMBSTONE}", os.F_OK))
 
     def retired(self, name: str) -> tuple[int, ...]:
         """Return the versions that were deleted, ascending; their numbers stay taken."""
-        return tuple(n for n in self.numbers(name) if self._is_retired(name, n))
+        live = set(self.versions(name))
+        return tuple(n for n in self.numbers(name) if n not in live)
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return every version number ever taken, deleted ones too, ascending."""
@@ -118,6 +120,22 @@ class Store:
         except FileNotFoundError:
             return ()
         return tuple(sorted((file, stat.st_ino, stat.st_size, stat.st_mtime_ns) for file, stat in found))
+
+    def mark(self, name: str) -> tuple[int, int]:
+        """Return the inode of a model's folder and when an entry of it last changed, in ns; (0, 0) without one.
+
+        Publishing, labelling and deleting change it, and so does what is put there by hand. The folder is
+        opened, since that is when NFS asks the server again.
+        """
+        try:
+            descriptor = os.open(self.folder(name), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return (0, 0)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return (found.st_ino, found.st_mtime_ns)
 
     def labels(self, name: str) -> dict[str, int]:
         """Return the labels of a model, sorted by label; empty where it has none."""
@@ -187,9 +205,6 @@ class Store:
                 raise VersionInUse(name, version, holding)
             durable.mark(self.folder(name, version), TOMBSTONE, b"{}\n")
         self.touch()
-
-    def _is_retired(self, name: str, version: int) -> bool:
-        return (self.folder(name, version) / TOMBSTONE).exists()
 
     def _change_labels(self, name: str, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
         self.require(name)
