@@ -3,17 +3,20 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mlapi.errors import InvalidRequest, NotExplainable
-from mlapi.explain.exact import Exact, exact
 from mlapi.explain.permutation import Permutation
 from mlapi.explain.subject import Subject
 from mlapi.explain.values import Contributions, Explained, Explanation
 from mlapi.inference.values import Array, rows_of
 from mlapi.registry import reference
 from mlapi.registry.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from mlapi.explain.exact import Exact
 
 KEPT = 32
 """Versions whose explainers are kept; the one that was not asked for longest goes first."""
@@ -25,13 +28,15 @@ MOST_ROWS = {"linear": 10_000, "tree": 1_000, "permutation": 100}
 PROVEN_ROWS = 20
 NO_SHAP = "explanations of this model need shap on the server: pip install 'mlapi[explain]'"
 
-_Method = Exact | Permutation
+_Method: TypeAlias = "Exact | Permutation"
 
 
 class Explainer:
     """Explains one version: exactly where that is proven to add up, by permutations otherwise."""
 
     def __init__(self, loaded: LoadedModel) -> None:
+        from mlapi.explain.exact import exact  # noqa: PLC0415 (a second of scikit-learn that only explanations pay)
+
         self._subject = Subject(loaded)
         self._exact = self._proven(exact(self._subject))
         self._permutation = self._by_permutation() if self._exact is None else None
@@ -54,7 +59,7 @@ class Explainer:
         missing = self._answers(inputs, self._permutation) - found.base - found.values.sum(axis=1)
         return self._explained(inputs, self._permutation, found, missing)
 
-    def _proven(self, method: Exact | None) -> Exact | None:
+    def _proven(self, method: "Exact | None") -> "Exact | None":
         if method is None:
             return None
         rows = reference.head(self._subject.background, PROVEN_ROWS)

@@ -456,6 +456,7 @@ def test_c5_a_version_that_fails_to_load_is_told_and_what_answered_stays(
 ) -> None:
     publish_line(tmp_path / "registry", 5.0)
     assert order(distant, "line", "load").status_code == 200
+    assert distant.get("/v2/models/line/versions/1/ready").status_code == 200  # in memory now, as 2 is
     artifact = tmp_path / "registry" / "line" / str(damaged) / "model.joblib"
     artifact.chmod(0o644)
     artifact.write_bytes(b"damaged")
