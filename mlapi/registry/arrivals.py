@@ -58,9 +58,14 @@ class Arrivals:
 
     def _bring(self, key: Key, pending: Future[VersionStatus]) -> None:
         try:
-            pending.set_result(self._arrive(key))
+            status = self._arrive(key)
         except BaseException as error:  # noqa: BLE001 (whoever waits is told)
+            self._leave(key)
             pending.set_exception(error)
-        finally:
-            with self._lock:
-                del self._pending[key]
+        else:
+            self._leave(key)  # first: who is told may ask again at once
+            pending.set_result(status)
+
+    def _leave(self, key: Key) -> None:
+        with self._lock:
+            del self._pending[key]

@@ -15,7 +15,7 @@ NOTHING = "The registry is empty. Publish a model: mlapi demo, or mlapi publish 
 
 
 def lines(models: Sequence[LoadedModel], versions: Mapping[str, Sequence[int]], url: str) -> Iterable[str]:
-    """Return the lines: which `versions` are served at `url`, and V1 and V2 requests for some of `models`, in memory."""
+    """Return the lines: which `versions` are served at `url`, and requests over both faces for some `models`."""
     yield f"mlapi {__version__} serves {url}   (Ctrl-C stops)"
     if not versions:
         yield NOTHING

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sklearn.linear_model import LinearRegression
 
 from mlapi.errors import ModelNotReady
 from mlapi.inference.values import Target
@@ -313,7 +312,7 @@ def test_an_unloaded_model_leaves_memory_and_comes_back_by_an_order(add: Add, li
 
 
 @pytest.fixture
-def many(add: Add, store: Store, line: LinearRegression) -> Store:
+def many(add: Add, store: Store) -> Store:
     """Return a registry where one model has two versions that load and two thousand that nobody asks for."""
     add()
     for number in range(2, MANY):
