@@ -46,7 +46,7 @@ class Catalogue:
             self._touched |= self._unloaded ^ names
             self._unloaded = names
 
-    def take(self, head: bytes, shelves: Mapping[str, Shelf], mended: Iterable[Key]) -> set[str]:
+    def take(self, head: bytes, shelves: Mapping[str, Shelf], mended: Iterable[Key] = ()) -> set[str]:
         """Take up what the disk holds, and that refused versions were mended; return the models that changed."""
         with self._gate:
             before, again = self.snapshot.models, set(mended)

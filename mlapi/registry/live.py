@@ -54,7 +54,6 @@ class LiveRegistry:
         self._warm: set[str] = set()
         self._unsettled: set[str] = set()
         self._shared: dict[Key, LoadedModel] = {}
-        self._shelves: Mapping[str, Shelf] = {}
         self._lock = threading.Lock()
         self._started_in: int | None = None
         self._stop = threading.Event()
@@ -132,11 +131,12 @@ class LiveRegistry:
         """
         before, self._unproven = self._unproven, {}
         self._preloaded_in = os.getpid()
-        self._shelves = self._survey.look()
-        for name, shelf in self._shelves.items():
+        head, shelves = self._store.head(), self._survey.look()
+        self._unsettled |= self._catalogue.take(head, shelves)
+        for name, shelf in shelves.items():
             for version in (shelf.labels or {}).values():
                 self._parse((name, version), before)
-            if len(self._shelves) <= EAGER_MODELS:
+            if len(shelves) <= EAGER_MODELS:
                 any(self._parse((name, version), before) for version in reversed(shelf.versions))
 
     def _parse(self, key: Key, before: Mapping[Key, LoadedModel]) -> bool:
@@ -153,7 +153,7 @@ class LiveRegistry:
 
     def shelves(self) -> Mapping[str, Shelf]:
         """Return what the disk held when it was last looked at, by model."""
-        return self._shelves
+        return self._catalogue.shelves
 
     def start(self) -> None:
         """Load, prove and warm what must answer at once, then follow the registry in a thread; once a process."""
