@@ -11,14 +11,13 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from serving import Server
+from serving import Server, copy_version
 from sklearn.linear_model import LinearRegression
 
-from mlapi.registry import manifest
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 
@@ -52,15 +51,8 @@ def fill(registry: Path, models: int, versions: int) -> None:
     for number in range(models):
         name = f"m{number}"
         publish(model, name, sample=ROWS, registry=registry)
-        first = store.folder(name, 1)
-        files = {path.name: path.read_bytes() for path in first.iterdir()}
-        described = store.manifest(name, 1)
         for version in range(2, versions + 1):
-            folder = store.folder(name, version)
-            folder.mkdir()
-            for file, data in files.items():
-                (folder / file).write_bytes(data)
-            (folder / manifest.FILE).write_bytes(manifest.dumps(replace(described, version=version)))
+            copy_version(store, name, version)
     store.touch()
 
 

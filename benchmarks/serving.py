@@ -8,8 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
+
+from mlapi.registry import manifest
+from mlapi.registry.store import Store
 
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.002
@@ -73,6 +77,14 @@ class Server:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [pid, *map(int, children)]
 
+    def memory(self, which: str = "Pss") -> int:
+        """Return the bytes that the master and its workers take; a page that n of them share counts an n-th in each."""
+        kilobytes = 0
+        for pid in self.processes():
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(f"{which}:"))
+        return kilobytes * 1024
+
     def cpu_seconds(self) -> float:
         """Return the processor time that the master and its workers have used: what other load does not distort."""
         ticks = 0
@@ -80,6 +92,16 @@ class Server:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def copy_version(store: Store, name: str, version: int) -> None:
+    """Put version 1 of a model in place once more, under another number, without the care of a publish."""
+    described = manifest.dumps(replace(store.manifest(name, 1), version=version))
+    staged = store.folder(name) / f".tmp-{version}"
+    staged.mkdir()
+    for path in store.folder(name, 1).iterdir():
+        (staged / path.name).write_bytes(described if path.name == manifest.FILE else path.read_bytes())
+    staged.rename(store.folder(name, version))
 
 
 def _free_port() -> int:

@@ -73,10 +73,10 @@ class Catalogue:
                 self.refused[key] = status
             self._make_room(key)
 
-    def make_room(self) -> None:
-        """Let versions leave that nobody needs any more, or that others need the room of."""
+    def make_room(self) -> bool:
+        """Let versions leave that nobody needs any more, or that others need the room of; tell whether any did."""
         with self._gate:
-            self._make_room()
+            return self._make_room()
 
     def missing(self, name: str, *, default: bool) -> int | None:
         """Return a version that answers by a label, or by `default`, and is neither in memory nor refused."""
@@ -128,10 +128,11 @@ class Catalogue:
             if status is None or status.loaded is None:
                 self.residents.gone(key)
 
-    def _make_room(self, newest: Key | None = None) -> None:
+    def _make_room(self, newest: Key | None = None) -> bool:
         leaving = dict(self.residents.leaving(self.snapshot.is_pinned, newest))
         if leaving:
             self.snapshot = self.snapshot.without(leaving)
         for (name, version), why in leaving.items():
             self.residents.gone((name, version))
             log.info("version left memory", extra={"model": name, "version": version, "reason": why})
+        return bool(leaving)

@@ -16,7 +16,7 @@ from mlapi.registry import loading
 from mlapi.registry.arrivals import Arrivals
 from mlapi.registry.catalogue import UNLOADED, Catalogue
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
-from mlapi.registry.residents import Key
+from mlapi.registry.residents import Key, give_back
 from mlapi.registry.status import ModelStatus, VersionStatus
 from mlapi.registry.store import Store, nearest
 from mlapi.registry.survey import Shelf, Survey
@@ -226,7 +226,8 @@ class LiveRegistry:
                 if reachable:  # once, not twice a second
                     log.warning("the registry cannot be read; what is loaded answers", extra={"error": str(error)})
                 reachable = False
-            self._catalogue.make_room()
+            if self._catalogue.make_room():
+                give_back()
 
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
@@ -258,6 +259,8 @@ class LiveRegistry:
         loaded = status.loaded
         own = loaded is not None and self._shared.get(key) is not loaded
         self._catalogue.put(key[0], status, size_of(loaded) if own and loaded is not None else 0)
+        if own:
+            give_back()  # what reading it took besides, and what left for it
 
     def _load(self, key: Key, held: LoadedModel | None = None) -> VersionStatus:
         name, version = key

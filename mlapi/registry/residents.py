@@ -5,6 +5,8 @@ room is needed for others, least recently used first. One that was superseded st
 one a model, for a way back and for requests that still name it.
 """
 
+import contextlib
+import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -79,6 +81,15 @@ class Residents:
     def _lingers(self, key: Key) -> bool:
         version, since = self._superseded.get(key[0], (0, 0.0))
         return version == key[1] and self._clock() - since < LINGER_SECONDS
+
+
+def give_back() -> None:
+    """Return freed memory to the operating system, where the C library keeps it and can be told not to (glibc).
+
+    Loading and dropping a model leaves holes as large as the model in the arena of the thread that loaded it.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def half_of_memory() -> int:
