@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from mlapi.errors import RegistryError
 from mlapi.registry.live import LiveRegistry
@@ -39,6 +40,14 @@ class Follower:
             self._orders.obeyed(self._done.serial, {})
             threading.Thread(target=self._follow, name="mlapi-orders", daemon=True).start()
             self._started_in = os.getpid()
+
+    def share(self, replace_workers: Callable[[], None]) -> None:
+        """Have large versions read once for all workers, by the process that forks them.
+
+        `replace_workers` is called once a version, in the worker that sees it first: the process that forks
+        then calls `LiveRegistry.preload` and replaces the workers by new ones.
+        """
+        self._live.hand_over = lambda key: replace_workers() if self._orders.is_first(*key) else None
 
     def _follow(self) -> None:
         forever = threading.Event()

@@ -8,17 +8,18 @@ is loaded beside the requests; any other version is known from its folder alone 
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError, VersionRefused
 from mlapi.inference.values import Target
-from mlapi.registry import loading
 from mlapi.registry.arrivals import Arrivals
 from mlapi.registry.catalogue import UNLOADED, Catalogue
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
 from mlapi.registry.residents import Key, give_back
 from mlapi.registry.status import ModelStatus, VersionStatus
 from mlapi.registry.store import Store, nearest
+from mlapi.registry.supply import Supply
 from mlapi.registry.survey import Shelf, Survey
 
 RESCAN_SECONDS = 10.0
@@ -27,6 +28,10 @@ EAGER_MODELS = 64
 
 __all__ = ["UNLOADED", "LiveRegistry"]
 
+LARGE = 64 * 2**20
+"""Bytes from which on a version is worth new workers that share it, rather than a copy in each."""
+
+HANDED_OVER_SECONDS = 60.0
 LOADING = "it is being loaded"
 
 log = logging.getLogger("mlapi.registry")
@@ -46,16 +51,15 @@ class LiveRegistry:
         self._store = store
         self._survey = Survey(store)
         self._poll_seconds = poll_seconds
-        self._largest = largest
         self._catalogue = Catalogue(room)
-        self._unproven: dict[Key, LoadedModel] = {}
-        self._preloaded_in: int | None = None
+        self._supply = Supply(store, largest)
         self._arrivals = Arrivals(self._arrive)
         self._warm: set[str] = set()
         self._unsettled: set[str] = set()
-        self._shared: dict[Key, LoadedModel] = {}
         self._lock = threading.Lock()
+        self._handed_over: dict[Key, float] = {}
         self._started_in: int | None = None
+        self.hand_over: Callable[[Key], object] | None = None
         self._stop = threading.Event()
 
     # -- for requests -------------------------------------------------------------------------
@@ -129,27 +133,18 @@ class LiveRegistry:
 
         Again, it keeps what it has read and still is so: for a server that replaces its workers.
         """
-        before, self._unproven = self._unproven, {}
-        self._preloaded_in = os.getpid()
         head, shelves = self._store.head(), self._survey.look()
         self._unsettled |= self._catalogue.take(head, shelves)
-        for name, shelf in shelves.items():
-            for version in (shelf.labels or {}).values():
-                self._parse((name, version), before)
-            if len(shelves) <= EAGER_MODELS:
-                any(self._parse((name, version), before) for version in reversed(shelf.versions))
-
-    def _parse(self, key: Key, before: Mapping[Key, LoadedModel]) -> bool:
-        if key not in self._unproven:
-            try:
-                self._unproven[key] = self._read(key, before.get(key))
-            except VersionRefused:
-                return False  # start() meets it again and reports it
-        return True
+        with self._supply.collecting() as parse:
+            for name, shelf in shelves.items():
+                for version in (shelf.labels or {}).values():
+                    parse((name, version))
+                if len(shelves) <= EAGER_MODELS:
+                    any(parse((name, version)) for version in reversed(shelf.versions))
 
     def preloaded(self) -> tuple[LoadedModel, ...]:
         """Return what `preload` has read and `start` has not yet taken, by name and version."""
-        return tuple(self._unproven[key] for key in sorted(self._unproven))
+        return self._supply.parsed()
 
     def shelves(self) -> Mapping[str, Shelf]:
         """Return what the disk held when it was last looked at, by model."""
@@ -232,6 +227,7 @@ class LiveRegistry:
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
         head, shelves = self._store.head(), self._survey.look(whole=whole)
+        before = set(self._catalogue.residents.all())
         refused = tuple(self._catalogue.refused.items())
         mended = [key for key, status in refused if status.fingerprint != self._store.fingerprint(*key)]
         self._unsettled |= self._catalogue.take(head, shelves, mended)
@@ -239,16 +235,34 @@ class LiveRegistry:
             self._warm |= shelves.keys()
         if settle:
             self._settle()
+        if before - set(self._catalogue.residents.all()):
+            give_back()
 
     def _settle(self) -> None:
         """Load what answers by a label or by default, each until one does; what fails is tried at the next change."""
         for name in list(self._unsettled):
             while (version := self._catalogue.missing(name, default=name in self._warm)) is not None:
                 self._catalogue.put(name, VersionStatus(version, "LOADING", LOADING))
+                if self._is_handed_over((name, version)):
+                    break
                 self._arrivals.now((name, version))
-            self._unsettled.discard(name)
-        there = set(self._catalogue.residents.all())
-        self._shared = {key: loaded for key, loaded in self._shared.items() if key in there}
+            else:
+                self._unsettled.discard(name)
+        self._supply.forget_but(self._catalogue.residents.all())
+
+    def _is_handed_over(self, key: Key) -> bool:
+        """Tell whether a large version comes with new workers; one that has not come after a minute is loaded here."""
+        if self.hand_over is None or self._started_in != os.getpid():
+            return False
+        try:
+            if self._store.manifest(*key).memory_bytes < LARGE:
+                return False
+        except VersionRefused:
+            return False
+        if key not in self._handed_over:
+            self._handed_over[key] = time.monotonic()
+            self.hand_over(key)
+        return time.monotonic() - self._handed_over[key] < HANDED_OVER_SECONDS
 
     def _arrive(self, key: Key) -> VersionStatus:
         status = self._load(key)
@@ -256,39 +270,16 @@ class LiveRegistry:
         return status
 
     def _put(self, key: Key, status: VersionStatus) -> None:
-        loaded = status.loaded
-        own = loaded is not None and self._shared.get(key) is not loaded
-        self._catalogue.put(key[0], status, size_of(loaded) if own and loaded is not None else 0)
+        own = status.loaded is not None and not self._supply.is_shared(key, status.loaded)
+        self._catalogue.put(key[0], status, size_of(status.loaded) if own and status.loaded is not None else 0)
         if own:
             give_back()  # what reading it took besides, and what left for it
 
     def _load(self, key: Key, held: LoadedModel | None = None) -> VersionStatus:
-        name, version = key
-        fingerprint = self._store.fingerprint(name, version)
-        about = {"model": name, "version": version}
-        try:
-            loaded = self._unproven.pop(key, None)
-            if loaded is not None and self._preloaded_in != os.getpid():
-                self._shared[key] = loaded
-            loaded = loaded or self._read(key, held)
-            loaded.prove()
-        except VersionRefused as error:
-            log.warning("version refused", extra={**about, "reason": error.reason})
-            return VersionStatus(version, "UNAVAILABLE", error.reason, None, fingerprint)
-        except Exception as error:
-            log.exception("version refused", extra=about)
-            reason = f"loading it failed ({type(error).__name__})"
-            return VersionStatus(version, "UNAVAILABLE", reason, None, fingerprint)
-        if self._started_in == os.getpid():  # at the start one line tells of all
-            log.info("version ready", extra=about)
-        return VersionStatus(version, "READY", "", loaded, fingerprint)
-
-    def _read(self, key: Key, held: LoadedModel | None) -> LoadedModel:
-        """Return a version from its files; the one that is held where these are verified and the same."""
-        if held is None:
-            return loading.load(self._store, *key, self._largest)
-        manifest, files = loading.check(self._store, *key, self._largest)
-        return held if manifest == held.manifest else loading.parsed(manifest, files)
+        status = self._supply.load(key, held)
+        if status.loaded is not None and self._started_in == os.getpid():  # at the start one line tells of all
+            log.info("version ready", extra={"model": key[0], "version": key[1]})
+        return status
 
 
 def size_of(loaded: LoadedModel) -> int:

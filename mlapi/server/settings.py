@@ -4,12 +4,14 @@ Models are read before the fork, so that workers share their memory, and asked o
 """
 
 import gc
+import logging
 import os
 import signal
 import sys
 from typing import Any
 
 from mlapi.config import Config
+from mlapi.errors import RegistryError
 from mlapi.server import banner, logs
 
 MEMORY = "/dev/shm"  # noqa: S108 (gunicorn makes files of its own there)
@@ -60,6 +62,14 @@ def when_ready(server: Any) -> None:  # noqa: ANN401 (gunicorn's Arbiter has no 
     sys.stdout.flush()
 
 
+def on_reload(server: Any) -> None:  # noqa: ANN401 (see when_ready)
+    """Read once more what new workers will share, before they replace the old ones (SIGHUP)."""
+    try:
+        server.app.callable.extensions["mlapi"].live.preload()
+    except (OSError, RegistryError) as error:  # the workers that come read for themselves
+        logging.getLogger("mlapi.registry").warning("nothing to share", extra={"error": str(error)})
+
+
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
     """Move all objects out of the collector's sight, so that workers do not copy pages by counting."""
     gc.collect()
@@ -73,7 +83,9 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunico
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (gunicorn's Worker has no types)
     """Prove and warm the models in the worker that will serve them, before it takes a connection."""
-    worker.app.callable.extensions["mlapi"].start()
+    services = worker.app.callable.extensions["mlapi"]
+    services.follower.share(lambda: os.kill(worker.ppid, signal.SIGHUP))
+    services.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
