@@ -133,6 +133,10 @@ class LiveRegistry:
 
         Again, it keeps what it has read and still is so: for a server that replaces its workers.
         """
+        self._parse_all()
+        give_back()  # what came before, and what reading took besides
+
+    def _parse_all(self) -> None:
         head, shelves = self._store.head(), self._survey.look()
         self._unsettled |= self._catalogue.take(head, shelves)
         with self._supply.collecting() as parse:
