@@ -1,5 +1,6 @@
 """A real server for benchmarks: `mlapi serve` on a free port, timed from its first instruction."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -81,8 +82,9 @@ class Server:
         """Return the bytes that the master and its workers take; a page that n of them share counts an n-th in each."""
         kilobytes = 0
         for pid in self.processes():
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(f"{which}:"))
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # a worker that has just been replaced
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(f"{which}:"))
         return kilobytes * 1024
 
     def cpu_seconds(self) -> float:

@@ -54,4 +54,6 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     statistics = Statistics(shared, durable.swap)
     plane = DataPlane(live, live.get, (statistics.observe, *observers))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
-    return Services(config, store, live, plane, repository, statistics, follower, Explainers())
+    explainers = Explainers()
+    live.left = explainers.forget
+    return Services(config, store, live, plane, repository, statistics, follower, explainers)

@@ -123,6 +123,11 @@ class Explainers:
                 self._kept.popitem(last=False)
         return explainer
 
+    def forget(self, key: tuple[str, int]) -> None:
+        """Let go of a version that has left memory, and with it of the model in its explainer."""
+        with self._lock:
+            self._kept.pop(key, None)
+
 
 def _rounded_up(values: Array, missing: float) -> Array:
     """Return contributions with the rounding spread over them by their size, so that they add up."""

@@ -73,10 +73,10 @@ class Catalogue:
                 self.refused[key] = status
             self._make_room(key)
 
-    def make_room(self) -> bool:
-        """Let versions leave that nobody needs any more, or that others need the room of; tell whether any did."""
+    def make_room(self) -> None:
+        """Let versions leave that nobody needs any more, or that others need the room of."""
         with self._gate:
-            return self._make_room()
+            self._make_room()
 
     def missing(self, name: str, *, default: bool) -> int | None:
         """Return a version that answers by a label, or by `default`, and is neither in memory nor refused."""
@@ -128,11 +128,10 @@ class Catalogue:
             if status is None or status.loaded is None:
                 self.residents.gone(key)
 
-    def _make_room(self, newest: Key | None = None) -> bool:
+    def _make_room(self, newest: Key | None = None) -> None:
         leaving = dict(self.residents.leaving(self.snapshot.is_pinned, newest))
         if leaving:
             self.snapshot = self.snapshot.without(leaving)
         for (name, version), why in leaving.items():
             self.residents.gone((name, version))
             log.info("version left memory", extra={"model": name, "version": version, "reason": why})
-        return bool(leaving)

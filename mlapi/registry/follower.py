@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mlapi.errors import RegistryError
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders, Standing
+from mlapi.registry.residents import Key
 
 POLL_SECONDS = 0.05
 
@@ -47,7 +48,12 @@ class Follower:
         `replace_workers` is called once a version, in the worker that sees it first: the process that forks
         then calls `LiveRegistry.preload` and replaces the workers by new ones.
         """
-        self._live.hand_over = lambda key: replace_workers() if self._orders.is_first(*key) else None
+        def ask(key: Key) -> None:
+            if self._orders.is_first(*key):
+                log.info("new workers will share it", extra={"model": key[0], "version": key[1]})
+                replace_workers()
+
+        self._live.hand_over = ask
 
     def _follow(self) -> None:
         forever = threading.Event()

@@ -59,7 +59,9 @@ class LiveRegistry:
         self._lock = threading.Lock()
         self._handed_over: dict[Key, float] = {}
         self._started_in: int | None = None
+        self._there: set[Key] = set()
         self.hand_over: Callable[[Key], object] | None = None
+        self.left: Callable[[Key], object] = lambda _: None
         self._stop = threading.Event()
 
     # -- for requests -------------------------------------------------------------------------
@@ -225,13 +227,12 @@ class LiveRegistry:
                 if reachable:  # once, not twice a second
                     log.warning("the registry cannot be read; what is loaded answers", extra={"error": str(error)})
                 reachable = False
-            if self._catalogue.make_room():
-                give_back()
+            self._catalogue.make_room()
+            self._let_go()
 
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
         head, shelves = self._store.head(), self._survey.look(whole=whole)
-        before = set(self._catalogue.residents.all())
         refused = tuple(self._catalogue.refused.items())
         mended = [key for key, status in refused if status.fingerprint != self._store.fingerprint(*key)]
         self._unsettled |= self._catalogue.take(head, shelves, mended)
@@ -239,7 +240,15 @@ class LiveRegistry:
             self._warm |= shelves.keys()
         if settle:
             self._settle()
-        if before - set(self._catalogue.residents.all()):
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Tell who may keep something of a version that it has left memory, and give its bytes back."""
+        there = set(self._catalogue.residents.all())
+        gone, self._there = self._there - there, there
+        for key in gone:
+            self.left(key)
+        if gone:
             give_back()
 
     def _settle(self) -> None:

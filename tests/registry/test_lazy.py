@@ -1,9 +1,11 @@
 """What is in memory: what answers by default or by a label, what was asked for, and no more than there is room for."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 from mlapi.errors import ModelNotReady
 from mlapi.inference.values import Target
 from mlapi.registry import live as live_module
-from mlapi.registry import loading, survey
+from mlapi.registry import loading, residents, survey
+from mlapi.registry.follower import Follower
 from mlapi.registry.live import EAGER_MODELS, LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.manifest import Manifest
+from mlapi.registry.orders import Orders
 from mlapi.registry.residents import LINGER_SECONDS
 from mlapi.registry.store import Store
 
@@ -266,6 +270,77 @@ def test_what_must_answer_stays_also_where_it_does_not_fit(add: Add, store: Stor
     assert in_memory(live) == [2]
     assert live.get(Target("line", 1)).manifest.version == 1
     assert live.get(LINE).manifest.version == 2
+
+
+def test_who_keeps_something_of_a_version_is_told_that_it_left(add: Add, live: LiveRegistry, store: Store) -> None:
+    told: list[tuple[str, int]] = []
+    live.left = told.append
+    for _ in range(3):
+        add()
+        live.refresh()
+    assert told == [("line", 1)]
+    store.delete("line", 2)
+    live.refresh()
+    assert told == [("line", 1), ("line", 2)]
+
+
+def test_half_of_the_memory_is_less_than_all_of_it() -> None:
+    assert 0 < 2 * residents.half_of_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_limit_of_a_container_counts_where_it_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, none = tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"
+    limit.write_text("1048576\n")
+    monkeypatch.setattr(residents, "CGROUP_LIMITS", (limit, none))
+    assert residents.half_of_memory() == 2**19
+    limit.write_text("max\n")
+    assert residents.half_of_memory() > 2**19
+
+
+# -- large versions -----------------------------------------------------------------------------
+
+
+def test_a_large_version_is_left_to_new_workers_and_the_one_before_answers_meanwhile(
+    add: Add, live: LiveRegistry, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_module, "LARGE", 1)
+    handed: list[tuple[str, int]] = []
+    live.hand_over = handed.append
+    add()
+    live.start()
+    live.stop()
+    assert (handed, in_memory(live)) == ([], [1]), "a new worker loads what it finds"
+    add()
+    for _ in range(2):
+        live.refresh()
+    assert handed == [("line", 2)], "it is asked for once"
+    assert live.get(LINE).manifest.version == 1
+    assert live.model("line").versions[2].state == "LOADING"
+    monkeypatch.setattr(live_module, "HANDED_OVER_SECONDS", 0.0)
+    live.refresh()
+    assert live.get(LINE).manifest.version == 2, "nobody came"
+
+
+def test_of_all_workers_one_asks_for_new_ones(tmp_path: Path, live: LiveRegistry) -> None:
+    asked: list[str] = []
+    for number in range(3):
+        Follower(Orders(tmp_path), live).share(lambda: asked.append("again"))
+        assert live.hand_over is not None
+        live.hand_over(("line", 1 + number // 2))
+    assert asked == ["again", "again"], "once a version"
+
+
+def test_preloading_again_keeps_what_is_the_same_and_takes_up_what_is_new(
+    add: Add, live: LiveRegistry, store: Store,
+) -> None:
+    add()
+    store.label("line", "stable", 1)
+    live.preload()
+    first, = live.preloaded()
+    add()
+    live.preload()
+    assert [loaded.manifest.version for loaded in live.preloaded()] == [1, 2]
+    assert live.preloaded()[0] is first
 
 
 # -- orders -------------------------------------------------------------------------------------
