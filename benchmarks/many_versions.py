@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from serving import Server, copy_version
 from sklearn.linear_model import LinearRegression
+from started import Server, copy_version
 
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store

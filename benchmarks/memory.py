@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from serving import Server, copy_version
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
+from started import Server, copy_version
 
 from mlapi.registry.publishing import publish
 from mlapi.registry.residents import LINGER_SECONDS

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from serving import Server
+from started import Server
 
 PHASES = ("listening", "first prediction", "processor time")
 PATH, BODY = "/v1/models/sqft-price:predict", {"instances": [{"sqft": 1500}]}

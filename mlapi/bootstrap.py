@@ -11,6 +11,7 @@ from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
+from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -47,9 +48,11 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
-    shared = durable.volatile_folder(config.run_folder)
+    shared = folder_of_run(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
-    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, _room(config))
+    live = LiveRegistry(
+        store, config.poll_seconds, config.max_artifact_bytes, _room(config), plans=config.plans == "on",
+    )
     live.preload()
     statistics = Statistics(shared, durable.swap)
     plane = DataPlane(live, live.get, (statistics.observe, *observers))

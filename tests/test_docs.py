@@ -25,7 +25,8 @@ from mlapi.training.demo import publish_demo
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
-REQUEST = re.compile(r"```http\n(\w+) (\S+)\n(.*?)```\n```json\n(.*?)\n```", re.DOTALL)
+REQUEST = re.compile(r"```http\n(\w+) (\S+)\n((?:(?!```).)*)```\n```json\n(.*?)\n```", re.DOTALL)
+BEGINNING = re.compile(r"```http\n(\w+) (\S+)\n```\n```text\n(.*?)\n```", re.DOTALL)
 CURL = re.compile(r"```sh\n(curl .*?)\n```(?:\n\n```json\n(.*?)\n```)?", re.DOTALL)
 
 
@@ -51,6 +52,15 @@ def test_a_request_of_the_protocol_page_gets_its_answer(
 ) -> None:
     response = client.open(path, method=method, data=body)
     assert near(response.get_json(), json.loads(answer)), response.data.decode()
+
+
+@pytest.mark.parametrize(("method", "path", "start"), BEGINNING.findall((DOCS / "protocols.md").read_text()))
+def test_an_answer_of_which_the_page_shows_the_beginning_begins_so(
+    client: FlaskClient, method: str, path: str, start: str,
+) -> None:
+    response = client.open(path, method=method)
+    assert response.status_code == 200
+    assert response.get_data(as_text=True).startswith(start)
 
 
 @pytest.mark.parametrize(("line", "answer"), CURL.findall(README))

@@ -6,7 +6,7 @@ never held while a file is read or a model loaded.
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from mlapi.inference.values import Target
@@ -26,6 +26,7 @@ class Catalogue:
 
     def __init__(self, room: int | None = None) -> None:
         self.snapshot = Snapshot()
+        self.swaps = 0
         self.shelves: Mapping[str, Shelf] = {}
         self.residents = Residents(room)
         self.refused: dict[Key, VersionStatus] = {}
@@ -73,9 +74,13 @@ class Catalogue:
                 self.refused[key] = status
             self._make_room(key)
 
-    def make_room(self) -> None:
-        """Let versions leave that nobody needs any more, or that others need the room of."""
+    def make_room(self, size: Callable[[Key, LoadedModel], int]) -> None:
+        """Let versions leave that nobody needs any more, or that others need the room of; `size` weighs each again."""
         with self._gate:
+            for key in self.residents.all():
+                status = self.snapshot.status(key)
+                if status is not None and status.loaded is not None:
+                    self.residents.came(key, size(key, status.loaded))
             self._make_room()
 
     def missing(self, name: str, *, default: bool) -> int | None:
@@ -120,6 +125,7 @@ class Catalogue:
     def _swap(self, head: bytes, models: Mapping[str, ModelStatus]) -> None:
         before = self.snapshot
         self.snapshot = before.changed(head, models)
+        self.swaps += models.keys() != before.models.keys() or any(m is not before.models[n] for n, m in models.items())
         for name, held in before.default.items():
             if self.snapshot.default.get(name) is not held:
                 self.residents.superseded((name, held.manifest.version))
@@ -132,6 +138,7 @@ class Catalogue:
         leaving = dict(self.residents.leaving(self.snapshot.is_pinned, newest))
         if leaving:
             self.snapshot = self.snapshot.without(leaving)
+            self.swaps += 1
         for (name, version), why in leaving.items():
             self.residents.gone((name, version))
             log.info("version left memory", extra={"model": name, "version": version, "reason": why})

@@ -8,13 +8,14 @@ is loaded beside the requests; any other version is known from its folder alone 
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError, VersionRefused
+from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError
 from mlapi.inference.values import Target
 from mlapi.registry.arrivals import Arrivals
 from mlapi.registry.catalogue import UNLOADED, Catalogue
+from mlapi.registry.handover import Handover
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
 from mlapi.registry.residents import Key, give_back
 from mlapi.registry.status import ModelStatus, VersionStatus
@@ -28,10 +29,6 @@ EAGER_MODELS = 64
 
 __all__ = ["UNLOADED", "LiveRegistry"]
 
-LARGE = 64 * 2**20
-"""Bytes from which on a version is worth new workers that share it, rather than a copy in each."""
-
-HANDED_OVER_SECONDS = 60.0
 LOADING = "it is being loaded"
 
 log = logging.getLogger("mlapi.registry")
@@ -47,17 +44,18 @@ class LiveRegistry:
 
     def __init__(
         self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT, room: int | None = None,
+        *, plans: bool = True,
     ) -> None:
         self._store = store
         self._survey = Survey(store)
         self._poll_seconds = poll_seconds
         self._catalogue = Catalogue(room)
-        self._supply = Supply(store, largest)
+        self._supply = Supply(store, largest, plans=plans)
         self._arrivals = Arrivals(self._arrive)
         self._warm: set[str] = set()
         self._unsettled: set[str] = set()
         self._lock = threading.Lock()
-        self._handed_over: dict[Key, float] = {}
+        self._handover = Handover(store, plans=plans)
         self._started_in: int | None = None
         self._there: set[Key] = set()
         self.hand_over: Callable[[Key], object] | None = None
@@ -118,6 +116,11 @@ class LiveRegistry:
     def models(self) -> tuple[ModelStatus, ...]:
         """Return the status of every model, by name."""
         return tuple(self._catalogue.snapshot.models.values())
+
+    @property
+    def token(self) -> int:
+        """A number that is another one after every change of what is served: for what is derived from it."""
+        return self._catalogue.swaps
 
     def is_ready(self) -> bool:
         """Tell whether this process has loaded what it must before it answers. Refused versions do not count."""
@@ -183,8 +186,9 @@ class LiveRegistry:
     def obey(self, unloaded: frozenset[str], again: Iterable[str] = ()) -> dict[str, str]:
         """Stop answering for `unloaded` models and load `again` those named; return what failed, by model.
 
-        Loaded again is what answers by default or by a label, what is in memory, and what was refused. A
-        version that fails to load again keeps answering as it did.
+        Loaded again is what answers by default or by a label, what is in memory, and what was refused;
+        files of other versions are only looked at. Only a version that must load (`Store.needed`) fails its
+        model. One that fails to load again keeps answering as it did, with the reason in its status.
         """
         names = set(again)
         with self._lock:
@@ -199,13 +203,16 @@ class LiveRegistry:
         if shelf is None or model is None:
             return ""
         refused = [status.version for status in model.versions.values() if status.state == "UNAVAILABLE"]
-        due = {*self._catalogue.residents.of(name), *refused, *(shelf.labels or {}).values(), shelf.versions[-1]}
+        needed = self._store.needed(name)
+        due = {*self._catalogue.residents.of(name), *refused, *needed}
         failed = []
-        for version in sorted(due & set(shelf.versions)):
+        for version in shelf.versions:
             held = model.versions[version].loaded
-            status = self._load((name, version), held)
-            failed += [f"version {version}: {status.reason}"] if status.reason else []
-            if status.loaded is not None or held is None:
+            status = self._load((name, version), held) if version in due else self._supply.inspected((name, version))
+            failed += [f"version {version}: {status.reason}"] if status.reason and version in needed else []
+            if status.loaded is None and held is not None:  # it answers as it did
+                status = replace(model.versions[version], reason=status.reason)
+            if version in due or status.reason:
                 self._put((name, version), status)
         self._warm.add(name)
         self._unsettled.add(name)
@@ -227,7 +234,7 @@ class LiveRegistry:
                 if reachable:  # once, not twice a second
                     log.warning("the registry cannot be read; what is loaded answers", extra={"error": str(error)})
                 reachable = False
-            self._catalogue.make_room()
+            self._catalogue.make_room(self._supply.size)
             self._let_go()
 
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
@@ -264,18 +271,9 @@ class LiveRegistry:
         self._supply.forget_but(self._catalogue.residents.all())
 
     def _is_handed_over(self, key: Key) -> bool:
-        """Tell whether a large version comes with new workers; one that has not come after a minute is loaded here."""
         if self.hand_over is None or self._started_in != os.getpid():
             return False
-        try:
-            if self._store.manifest(*key).memory_bytes < LARGE:
-                return False
-        except VersionRefused:
-            return False
-        if key not in self._handed_over:
-            self._handed_over[key] = time.monotonic()
-            self.hand_over(key)
-        return time.monotonic() - self._handed_over[key] < HANDED_OVER_SECONDS
+        return self._handover.waits(key, self.hand_over)
 
     def _arrive(self, key: Key) -> VersionStatus:
         status = self._load(key)
@@ -283,9 +281,8 @@ class LiveRegistry:
         return status
 
     def _put(self, key: Key, status: VersionStatus) -> None:
-        own = status.loaded is not None and not self._supply.is_shared(key, status.loaded)
-        self._catalogue.put(key[0], status, size_of(status.loaded) if own and status.loaded is not None else 0)
-        if own:
+        self._catalogue.put(key[0], status, 0 if status.loaded is None else self._supply.size(key, status.loaded))
+        if status.loaded is not None and not self._supply.is_shared(key, status.loaded):
             give_back()  # what reading it took besides, and what left for it
 
     def _load(self, key: Key, held: LoadedModel | None = None) -> VersionStatus:
@@ -293,8 +290,3 @@ class LiveRegistry:
         if status.loaded is not None and self._started_in == os.getpid():  # at the start one line tells of all
             log.info("version ready", extra={"model": key[0], "version": key[1]})
         return status
-
-
-def size_of(loaded: LoadedModel) -> int:
-    """Return about how many bytes of memory a version takes: of its objects, or of its files where these are larger."""
-    return max(loaded.manifest.memory_bytes, loaded.manifest.size)

@@ -1,9 +1,9 @@
 """The registry's folders: which models, versions and labels exist, read from disk; and their changes."""
 
 import contextlib
+import mmap
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -20,19 +20,16 @@ from mlapi.errors import (
     VersionNotFound,
     VersionRefused,
 )
-from mlapi.registry import durable, manifest
+from mlapi.registry import durable, manifest, plainfile
 from mlapi.registry.manifest import Manifest, ManifestError
 from mlapi.registry.names import check_label, check_name, is_name, version_number
+from mlapi.registry.plainfile import UnsafeFileError
 
 HEAD = "HEAD"
 LABELS = "labels.json"
 TOMBSTONE = "deleted.json"
 LABELS_FORMAT = 1
 LARGEST_LABELS = 64 * 1024
-
-
-class UnsafeFileError(Exception):
-    """A file is not the plain, singly linked one that the registry writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,17 @@ class Store:
         Raises UnsafeFileError before reading where the file is a link, a device, a folder or a pipe,
         has another name (hard link), or is not `size` bytes, or more than `largest`.
         """
-        return _read_plain(self.folder(name, version) / file, largest, size)
+        return plainfile.read(self.folder(name, version) / file, largest, size)
+
+    def look(self, name: str, version: int, file: str, largest: int, size: int) -> None:
+        """Open one file of a version and close it; raises what `read` raises before reading."""
+        with plainfile.opened(self.folder(name, version) / file, largest, size):
+            pass
+
+    def map(self, name: str, version: int, file: str, largest: int, size: int) -> memoryview:
+        """Return one file of a version mapped read-only, so that processes share its pages; checked as in `read`."""
+        with plainfile.opened(self.folder(name, version) / file, largest, size) as descriptor:
+            return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
 
     def fingerprint(self, name: str, version: int) -> tuple[object, ...]:
         """Return what changes when any file of a version is written, replaced or removed."""
@@ -140,6 +147,13 @@ class Store:
     def labels(self, name: str) -> dict[str, int]:
         """Return the labels of a model, sorted by label; empty where it has none."""
         return self._labels(name)[0]
+
+    def needed(self, name: str) -> frozenset[int]:
+        """Return the versions without which a model does not count as loaded: the newest, and the labelled ones."""
+        found = set(self.versions(name)[-1:])
+        with contextlib.suppress(RegistryError):  # labels that cannot be read are not followed
+            found |= set(self.labels(name).values())
+        return frozenset(found)
 
     # -- changing -----------------------------------------------------------------------------
 
@@ -217,7 +231,7 @@ class Store:
     def _labels(self, name: str) -> tuple[dict[str, int], int]:
         path = self.folder(name) / LABELS
         try:
-            document = manifest.strict_json(_read_plain(path, LARGEST_LABELS))
+            document = manifest.strict_json(plainfile.read(path, LARGEST_LABELS))
             return _labels_in(document), _whole(document["serial"])
         except FileNotFoundError:
             return {}, 0
@@ -260,38 +274,3 @@ def _folders(path: Path) -> list[str]:
         return []
     except OSError as error:
         raise RegistryError(f"the folder {path.name} cannot be read: {error.strerror}") from error
-
-
-def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        msg = f"'{path.name}' cannot be opened: {error.strerror}"
-        raise UnsafeFileError(msg) from error
-    try:
-        found = os.fstat(descriptor)
-        if fault := _unsafe(found, largest, size):
-            msg = f"'{path.name}' {fault}"
-            raise UnsafeFileError(msg)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(found.st_size)
-    except OSError as error:
-        msg = f"'{path.name}' cannot be read: {error.strerror}"
-        raise UnsafeFileError(msg) from error
-    finally:
-        os.close(descriptor)
-
-
-def _unsafe(found: os.stat_result, largest: int, size: int | None) -> str | None:
-    """Return why a file with this status must not be read, or None."""
-    if not stat.S_ISREG(found.st_mode):
-        return "is not a regular file"
-    if found.st_nlink != 1:
-        return f"has {found.st_nlink} names; expected a file of its own"
-    if size is not None and found.st_size != size:
-        return f"has {found.st_size} bytes; the manifest says {size}"
-    if found.st_size > largest:
-        return f"has {found.st_size} bytes; the limit is {largest}"
-    return None

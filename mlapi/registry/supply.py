@@ -16,11 +16,12 @@ log = logging.getLogger("mlapi.registry")
 
 
 class Supply:
-    """Loads versions of a store; files beyond `largest` bytes are refused."""
+    """Loads versions of a store, through their `plans` if so; files beyond `largest` bytes are refused."""
 
-    def __init__(self, store: Store, largest: int) -> None:
+    def __init__(self, store: Store, largest: int, *, plans: bool = True) -> None:
         self._store = store
         self._largest = largest
+        self._plans = plans
         self._parsed: dict[Key, LoadedModel] = {}
         self._parsed_in: int | None = None
         self._shared: dict[Key, LoadedModel] = {}
@@ -71,6 +72,25 @@ class Supply:
             return VersionStatus(key[1], "UNAVAILABLE", reason, None, fingerprint)
         return VersionStatus(key[1], "READY", "", loaded, fingerprint)
 
+    def inspected(self, key: Key) -> VersionStatus:
+        """Return the status of a version that is on disk only: refused where its manifest or a file's size is wrong.
+
+        Nothing is read but manifests, so that looking at thousands takes seconds; the digests are for `load`.
+        """
+        fingerprint = self._store.fingerprint(*key)
+        try:
+            loading.inspect(self._store, *key, self._largest)
+        except VersionRefused as error:
+            return VersionStatus(key[1], "UNAVAILABLE", error.reason, None, fingerprint)
+        return VersionStatus(key[1], "READY")
+
+    def size(self, key: Key, loaded: LoadedModel) -> int:
+        """Return about how many bytes a version takes that other processes do not share."""
+        if not self.is_shared(key, loaded):
+            return size_of(loaded)
+        planned = loaded.planned  # an estimator behind a plan is loaded after the fork
+        return loading.bytes_of(loaded.manifest, plans=False) if planned and planned.is_native_loaded else 0
+
     def is_shared(self, key: Key, loaded: LoadedModel) -> bool:
         """Tell whether a version was parsed before the fork, so that its pages are also other processes'."""
         return self._shared.get(key) is loaded
@@ -80,7 +100,13 @@ class Supply:
         self._shared = {key: loaded for key, loaded in self._shared.items() if key in keys}
 
     def _read(self, key: Key, held: LoadedModel | None) -> LoadedModel:
-        if held is None:
-            return loading.load(self._store, *key, self._largest)
-        manifest, files = loading.check(self._store, *key, self._largest)
-        return held if manifest == held.manifest else loading.parsed(manifest, files)
+        if held is not None and loading.check(self._store, *key, self._largest)[0] == held.manifest:
+            return held
+        return loading.load(self._store, *key, self._largest, plans=self._plans)
+
+
+def size_of(loaded: LoadedModel) -> int:
+    """Return about how many bytes of a process's own a version takes: of its plan, and of its estimator once loaded."""
+    planned = loaded.planned
+    own = loading.bytes_of(loaded.manifest, plans=planned is not None)
+    return own + loading.bytes_of(loaded.manifest, plans=False) if planned and planned.is_native_loaded else own

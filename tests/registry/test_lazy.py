@@ -13,8 +13,7 @@ import pytest
 
 from mlapi.errors import ModelNotReady
 from mlapi.inference.values import Target
-from mlapi.registry import live as live_module
-from mlapi.registry import loading, residents, survey
+from mlapi.registry import handover, loading, residents, survey
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import EAGER_MODELS, LiveRegistry
 from mlapi.registry.loading import LoadedModel
@@ -22,6 +21,7 @@ from mlapi.registry.manifest import Manifest
 from mlapi.registry.orders import Orders
 from mlapi.registry.residents import LINGER_SECONDS
 from mlapi.registry.store import Store
+from mlapi.registry.supply import size_of
 
 Add = Callable[..., Manifest]
 LINE = Target("line")
@@ -33,9 +33,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Return the versions that were read from disk, in order."""
     seen: list[tuple[str, int]] = []
 
-    def load(store: Store, name: str, version: int, largest: int) -> LoadedModel:
+    def load(store: Store, name: str, version: int, largest: int, *, plans: bool) -> LoadedModel:
         seen.append((name, version))
-        return original(store, name, version, largest)
+        return original(store, name, version, largest, plans=plans)
 
     original = loading.load
     monkeypatch.setattr(loading, "load", load)
@@ -55,7 +55,7 @@ def in_memory(live: LiveRegistry, name: str = "line") -> list[int]:
 def later(live: LiveRegistry, seconds: float) -> None:
     """Turn the clock that versions linger by."""
     live._catalogue.residents._clock = lambda: threading.TIMEOUT_MAX + seconds
-    live._catalogue.make_room()
+    live._catalogue.make_room(live._supply.size)
 
 
 def test_only_what_answers_by_default_or_by_a_label_is_loaded_at_the_start(
@@ -107,9 +107,9 @@ def test_a_version_is_loaded_once_however_many_ask(
     live.refresh()
     go, original = threading.Event(), loading.load
 
-    def slow(*arguments: Any) -> LoadedModel:
+    def slow(*arguments: Any, plans: bool) -> LoadedModel:
         go.wait(20)
-        return original(*arguments)
+        return original(*arguments, plans=plans)
 
     monkeypatch.setattr(loading, "load", slow)
     with ThreadPoolExecutor(8) as pool:
@@ -128,9 +128,9 @@ def test_who_waits_too_long_is_told_and_the_version_arrives_all_the_same(
     live.refresh()
     go, original = threading.Event(), loading.load
 
-    def slow(*arguments: Any) -> LoadedModel:
+    def slow(*arguments: Any, plans: bool) -> LoadedModel:
         go.wait(20)
-        return original(*arguments)
+        return original(*arguments, plans=plans)
 
     monkeypatch.setattr(loading, "load", slow)
     monkeypatch.setattr(live._arrivals, "_patience", 0.01)
@@ -186,9 +186,9 @@ def test_the_version_before_answers_until_the_one_below_a_deleted_default_is_loa
     seen = []
     original = loading.load
 
-    def looking(*arguments: Any) -> LoadedModel:
+    def looking(*arguments: Any, plans: bool) -> LoadedModel:
         seen.append(live.get(LINE).manifest.version)
-        return original(*arguments)
+        return original(*arguments, plans=plans)
 
     monkeypatch.setattr(loading, "load", looking)
     live.refresh()
@@ -243,7 +243,7 @@ def test_the_least_recently_used_leaves_where_there_is_no_room(
 ) -> None:
     caplog.set_level(logging.INFO, "mlapi.registry")
     add()
-    size = live_module.size_of(loading.load(store, "line", 1))
+    size = size_of(loading.load(store, "line", 1))
     for _ in range(4):
         add()
     store.label("line", "stable", 1)
@@ -260,6 +260,52 @@ def test_the_least_recently_used_leaves_where_there_is_no_room(
     live.get(Target("line", 3))
     assert in_memory(live) == [1, 3, 4, 5]
     assert held.manifest.version == 2, "a request in hand keeps what it has"
+
+
+def test_an_estimator_behind_a_plan_takes_room_once_it_is_loaded(add: Add, live: LiveRegistry) -> None:
+    made = add()
+    add()
+    live.refresh()
+    loaded = live.get(Target("line", 1))
+    model = next(entry.size for entry in made.files if entry.name == "model.joblib")
+    residents, weigh = live._catalogue.residents, live._supply.size
+    assert loaded.planned is not None
+    assert residents._bytes["line", 1] == made.size - model
+    live._catalogue.make_room(weigh)
+    assert residents._bytes["line", 1] == made.size - model
+    assert loaded.predictor is not None  # as an explanation does
+    live._catalogue.make_room(weigh)
+    assert residents._bytes["line", 1] == made.size - model + max(made.memory_bytes, made.size)
+    residents.room = residents.size - 1
+    live._catalogue.make_room(weigh)
+    assert in_memory(live) == [2], "it was read for one that asked, and leaves with its version"
+
+
+def test_the_token_is_another_after_every_change_and_only_then(add: Add, live: LiveRegistry, store: Store) -> None:
+    def changed() -> bool:
+        before = live.token
+        live.refresh()
+        return live.token != before
+
+    add()
+    assert changed()
+    assert not changed(), "looking again changes nothing"
+    add()
+    assert changed()
+    store.label("line", "stable", 2)
+    assert changed()
+    before = live.token
+    live.get(Target("line", 1))
+    assert live.token == before, "it lingers"
+    later(live, LINGER_SECONDS + 1)
+    live._catalogue.residents._asked.clear()
+    live._catalogue.make_room(live._supply.size)
+    assert (in_memory(live), live.token != before) == ([2], True)
+    before = live.token
+    live.get(Target("line", 1))
+    assert live.token != before
+    store.delete("line", 1)
+    assert changed()
 
 
 def test_what_must_answer_stays_also_where_it_does_not_fit(add: Add, store: Store) -> None:
@@ -303,7 +349,7 @@ def test_the_limit_of_a_container_counts_where_it_is_less(tmp_path: Path, monkey
 def test_a_large_version_is_left_to_new_workers_and_the_one_before_answers_meanwhile(
     add: Add, live: LiveRegistry, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_module, "LARGE", 1)
+    monkeypatch.setattr(handover, "LARGE", 1)
     handed: list[tuple[str, int]] = []
     live.hand_over = handed.append
     add()
@@ -316,9 +362,29 @@ def test_a_large_version_is_left_to_new_workers_and_the_one_before_answers_meanw
     assert handed == [("line", 2)], "it is asked for once"
     assert live.get(LINE).manifest.version == 1
     assert live.model("line").versions[2].state == "LOADING"
-    monkeypatch.setattr(live_module, "HANDED_OVER_SECONDS", 0.0)
+    monkeypatch.setattr(handover, "HANDED_OVER_SECONDS", 0.0)
     live.refresh()
     assert live.get(LINE).manifest.version == 2, "nobody came"
+
+
+def test_a_version_whose_large_plan_is_mapped_needs_no_new_workers(
+    add: Add, store: Store, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loading, "MAPPED_FROM", 1)
+    for plans in (True, False):
+        live = LiveRegistry(store, poll_seconds=3600, plans=plans)
+        handed: list[tuple[str, int]] = []
+        live.hand_over = handed.append
+        add()
+        live.start()
+        live.stop()
+        made = add()
+        entries = {entry.name: entry.size for entry in made.files}
+        own = made.size - entries["model.joblib"] - entries["plan.bin"]
+        assert own < made.memory_bytes + made.size
+        monkeypatch.setattr(handover, "LARGE", own + 1)
+        live.refresh()
+        assert handed == ([] if plans else [("line", made.version)])
 
 
 def test_of_all_workers_one_asks_for_new_ones(tmp_path: Path, live: LiveRegistry) -> None:
