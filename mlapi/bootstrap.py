@@ -10,6 +10,7 @@ from mlapi.registry import durable
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
+from mlapi.registry.residents import half_of_memory
 from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
 from mlapi.serving.dataplane import DataPlane, Observer
@@ -36,6 +37,12 @@ class Services:
         self.statistics.start()
 
 
+def _room(config: Config) -> int | None:
+    """The bytes that each worker may fill with models of its own; None is any."""
+    most = half_of_memory() if config.max_loaded_bytes is None else config.max_loaded_bytes
+    return most // config.workers or None
+
+
 def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
 
@@ -43,9 +50,13 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     """
     shared = folder_of_run(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
-    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, plans=config.plans == "on")
+    live = LiveRegistry(
+        store, config.poll_seconds, config.max_artifact_bytes, _room(config), plans=config.plans == "on",
+    )
     live.preload()
     statistics = Statistics(shared, durable.swap)
     plane = DataPlane(live, live.get, (statistics.observe, *observers))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
-    return Services(config, store, live, plane, repository, statistics, follower, Explainers())
+    explainers = Explainers()
+    live.left = explainers.forget
+    return Services(config, store, live, plane, repository, statistics, follower, explainers)

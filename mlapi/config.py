@@ -25,6 +25,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not _is_number(text):
+        raise ValueError(text)
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf") or "_" in text:
@@ -83,6 +89,10 @@ class Config:
     )
     max_artifact_bytes: int = _setting(
         8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
+    )
+    max_loaded_bytes: int | None = _setting(
+        None, _whole, "bytes, or 0 for no limit",
+        "memory for models that the workers do not share, over all workers; default: half of the memory there is",
     )
     plans: str = _setting(
         "on", _switch, "on or off", "whether versions answer through their proven plans",

@@ -1,5 +1,6 @@
 """`mlapi serve`."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import click
 
 from mlapi.cli.output import registry_option
 from mlapi.config import Config
-from mlapi.registry.store import Store
+from mlapi.errors import RegistryError
 
 
 @click.command("serve")
@@ -31,9 +32,19 @@ def command(registry: Path, bind: str | None, workers: int | None, threads: int 
       gunicorn 'mlapi.app:create_app()' -c python:mlapi.server.settings
     """
     Config.from_environ()  # a setting that is wrong is said here, in one line, before gunicorn starts
-    Store(registry).models()  # so is a registry that this user may not read
+    _refuse_unreadable(registry)  # so is a registry that this user may not read
     arguments = ["mlapi.app:create_app()", "-c", "python:mlapi.server.settings", "-e", f"MLAPI_REGISTRY={registry}"]
     for option, value in (("--bind", bind), ("--workers", workers), ("--threads", threads)):
         if value is not None:
             arguments += [option, str(value)]
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *arguments])  # noqa: S606 (no shell is the point)
+
+
+def _refuse_unreadable(registry: Path) -> None:
+    """Raise RegistryError where the registry, or a model's folder in it, may not be read; it may be missing.
+
+    Looks for itself, since the registry's own modules would take numpy and half a second to say the same.
+    """
+    for folder in (registry, *(registry.iterdir() if os.access(registry, os.R_OK | os.X_OK) else ())):
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            raise RegistryError(f"the folder {folder.name} cannot be read: {os.strerror(errno.EACCES)}")

@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ MOST_ROWS = {"linear": 10_000, "tree": 1_000, "permutation": 100}
 PROVEN_ROWS = 20
 NO_SHAP = "explanations of this model need shap on the server: pip install 'mlapi[explain]'"
 
-_Method = Union["Exact", Permutation]
+_Method: TypeAlias = "Exact | Permutation"
 
 
 class Explainer:
@@ -139,6 +139,11 @@ class Explainers:
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return place.explainer()
+
+    def forget(self, key: tuple[str, int]) -> None:
+        """Let go of a version that has left memory, and with it of the model in its explainer."""
+        with self._lock:
+            self._kept.pop(key, None)
 
 
 def _rounded_up(values: Array, missing: float) -> Array:

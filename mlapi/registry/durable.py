@@ -117,6 +117,15 @@ def swap(path: Path, data: bytes) -> None:
     staged.rename(path)
 
 
+def claim(path: Path) -> bool:
+    """Make an empty file that need not survive the machine; False where it is there already."""
+    try:
+        os.close(os.open(path, _NEW, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
 def volatile_folder(folder: Path | None = None) -> Path:
     """Return a folder for what the workers of one server share: `folder`, or a new one that goes with this process."""
     if folder is not None:

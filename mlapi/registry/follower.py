@@ -3,10 +3,12 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from mlapi.errors import RegistryError
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders, Standing
+from mlapi.registry.residents import Key
 
 POLL_SECONDS = 0.05
 
@@ -39,6 +41,19 @@ class Follower:
             self._orders.obeyed(self._done.serial, {})
             threading.Thread(target=self._follow, name="mlapi-orders", daemon=True).start()
             self._started_in = os.getpid()
+
+    def share(self, replace_workers: Callable[[], None]) -> None:
+        """Have large versions read once for all workers, by the process that forks them.
+
+        `replace_workers` is called once a version, in the worker that sees it first: the process that forks
+        then calls `LiveRegistry.preload` and replaces the workers by new ones.
+        """
+        def ask(key: Key) -> None:
+            if self._orders.is_first(*key):
+                log.info("new workers will share it", extra={"model": key[0], "version": key[1]})
+                replace_workers()
+
+        self._live.hand_over = ask
 
     def _follow(self) -> None:
         forever = threading.Event()

@@ -1,34 +1,37 @@
-"""The loaded registry: which versions answer now, followed from disk without a lock on the way to them.
+"""The live registry: which versions answer now, followed from disk without a lock on the way to them.
 
-A snapshot is immutable and swapped whole; readers take one reference. A version enters it as READY
-only verified, parsed, proven on its golden rows and therefore warm, so a reader never waits for a load.
+A snapshot is immutable and swapped whole; readers take one reference. A version answers only once it
+is verified, parsed, proven on its golden rows and therefore warm. What answers by default or by a label
+is loaded beside the requests; any other version is known from its folder alone until it is asked for.
 """
 
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from mlapi.errors import ModelNotFound, ModelNotReady, NotFound, RegistryError, VersionRefused
+from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError
 from mlapi.inference.values import Target
-from mlapi.registry import loading
+from mlapi.registry.arrivals import Arrivals
+from mlapi.registry.catalogue import UNLOADED, Catalogue
+from mlapi.registry.handover import Handover
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
+from mlapi.registry.residents import Key, give_back
 from mlapi.registry.status import ModelStatus, VersionStatus
 from mlapi.registry.store import Store, nearest
+from mlapi.registry.supply import Supply
+from mlapi.registry.survey import Shelf, Survey
 
 RESCAN_SECONDS = 10.0
-UNLOADED = "unloaded"
-_NOT_YET = "it is being loaded"
+EAGER_MODELS = 64
+"""As many models, at most, have their default loaded at the start; in a larger registry the labelled ones have."""
+
+__all__ = ["UNLOADED", "LiveRegistry"]
+
+LOADING = "it is being loaded"
 
 log = logging.getLogger("mlapi.registry")
-
-
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    head: bytes = b""
-    models: Mapping[str, ModelStatus] = field(default_factory=dict)
-    default: Mapping[str, LoadedModel] = field(default_factory=dict)
 
 
 class LiveRegistry:
@@ -40,102 +43,134 @@ class LiveRegistry:
     """
 
     def __init__(
-        self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT, *, plans: bool = True,
+        self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT, room: int | None = None,
+        *, plans: bool = True,
     ) -> None:
         self._store = store
+        self._survey = Survey(store)
         self._poll_seconds = poll_seconds
-        self._largest = largest
-        self._plans = plans
-        self._snapshot = _Snapshot()
-        self._swaps = 0
-        self._unproven: dict[tuple[str, int], LoadedModel] = {}
-        self._unloaded: frozenset[str] = frozenset()
+        self._catalogue = Catalogue(room)
+        self._supply = Supply(store, largest, plans=plans)
+        self._arrivals = Arrivals(self._arrive)
+        self._warm: set[str] = set()
+        self._unsettled: set[str] = set()
         self._lock = threading.Lock()
+        self._handover = Handover(store, plans=plans)
         self._started_in: int | None = None
+        self._there: set[Key] = set()
+        self.hand_over: Callable[[Key], object] | None = None
+        self.left: Callable[[Key], object] = lambda _: None
         self._stop = threading.Event()
 
     # -- for requests -------------------------------------------------------------------------
 
+    def ready(self, target: Target) -> LoadedModel | None:
+        """Return the model that `target` means if it is in memory: look-ups in dictionaries, and never a wait."""
+        return self._catalogue.find(target)
+
     def get(self, target: Target) -> LoadedModel:
-        """Return the model that `target` means; a look-up in dictionaries.
+        """Return the model that `target` means, loaded now where it is not in memory.
 
         Raises ModelNotFound, VersionNotFound or LabelNotFound for what the registry has not, and
-        ModelNotReady with the reason for what it has but cannot serve.
+        ModelNotReady with the reason for what it has but cannot serve, or not within ten seconds.
         """
-        version = target.version
-        if version is None and target.label is None:
-            loaded = self._snapshot.default.get(target.model)
-            if loaded is not None:
-                return loaded
+        found = self.ready(target)
+        if found is not None:
+            return found
         model = self.model(target.model)
-        if target.label is not None:
-            version = model.labelled(target.label)
-        if version is None:
-            raise ModelNotReady(target.model, None, self._why_not(model))
-        return self._ready(model, version)
-
-    def ready(self, target: Target) -> LoadedModel | None:
-        """Return the model that `target` means if it is loaded, else None; a look-up in dictionaries."""
         if target.version is None and target.label is None:
-            return self._snapshot.default.get(target.model)
-        try:
-            return self.get(target)
-        except (NotFound, ModelNotReady):
-            return None
+            return self._default(model)
+        version = target.version if target.label is None else model.labelled(target.label)
+        status = model.require(version or 0)
+        self._catalogue.residents.asked((model.name, status.version))
+        status = self._wanted(model, status)
+        if status.loaded is None:
+            raise ModelNotReady(model.name, version, status.reason)
+        return status.loaded
+
+    def _default(self, model: ModelStatus) -> LoadedModel:
+        self._warm.add(model.name)
+        for status in reversed(list(model.versions.values())):
+            found = self._wanted(model, status).loaded
+            if found is not None:
+                return found
+        newest = list(self.model(model.name).versions.values())[-1]
+        raise ModelNotReady(model.name, None, f"version {newest.version}: {newest.reason}")
+
+    def _wanted(self, model: ModelStatus, status: VersionStatus) -> VersionStatus:
+        """Return the status of a version once it is loaded, or refused."""
+        if status.loaded is not None or status.state == "UNAVAILABLE":
+            return status
+        found = self._arrivals.wait((model.name, status.version))
+        if found is None:
+            raise ModelNotReady(model.name, status.version, LOADING)
+        return found
 
     def model(self, name: str) -> ModelStatus:
         """Return the status of a model; ModelNotFound where the registry has no version of it."""
-        found = self._snapshot.models.get(name)
+        found = self._catalogue.snapshot.models.get(name)
         if found is None:
-            raise ModelNotFound(name, nearest(name, self._snapshot.models))
+            raise ModelNotFound(name, nearest(name, self._catalogue.snapshot.models))
         return found
 
     def models(self) -> tuple[ModelStatus, ...]:
         """Return the status of every model, by name."""
-        return tuple(self._snapshot.models.values())
+        return tuple(self._catalogue.snapshot.models.values())
 
     @property
     def token(self) -> int:
         """A number that is another one after every change of what is served: for what is derived from it."""
-        return self._swaps
+        return self._catalogue.swaps
 
     def is_ready(self) -> bool:
-        """Tell whether every version that can be loaded is: none is waiting. Refused ones do not count."""
-        loading_now = any(s.state == "LOADING" for m in self.models() for s in m.versions.values())
-        return self._started_in == os.getpid() and not loading_now
+        """Tell whether this process has loaded what it must before it answers. Refused versions do not count."""
+        return self._started_in == os.getpid()
 
     def require(self, name: str) -> None:
         """Raise ModelNotFound where the disk has no version of a model, also one that is not followed yet."""
-        if name not in self._store.models():
-            raise ModelNotFound(name, nearest(name, self._snapshot.models))
+        if not self._store.versions(name):
+            raise ModelNotFound(name, nearest(name, self._catalogue.snapshot.models))
 
     # -- for the processes --------------------------------------------------------------------
 
     def preload(self) -> None:
-        """Verify and parse every version, proving none; `start` takes them from here."""
-        for name in self._store.models():
-            for version in self._store.versions(name):
-                try:
-                    loaded = loading.load(self._store, name, version, self._largest, plans=self._plans)
-                    self._unproven[name, version] = loaded
-                except VersionRefused:
-                    continue  # start() meets it again and reports it
+        """Verify and parse what answers by default or by a label, proving none; `start` takes it from here.
+
+        Again, it keeps what it has read and still is so: for a server that replaces its workers.
+        """
+        self._parse_all()
+        give_back()  # what came before, and what reading took besides
+
+    def _parse_all(self) -> None:
+        head, shelves = self._store.head(), self._survey.look()
+        self._unsettled |= self._catalogue.take(head, shelves)
+        with self._supply.collecting() as parse:
+            for name, shelf in shelves.items():
+                for version in (shelf.labels or {}).values():
+                    parse((name, version))
+                if len(shelves) <= EAGER_MODELS:
+                    any(parse((name, version)) for version in reversed(shelf.versions))
 
     def preloaded(self) -> tuple[LoadedModel, ...]:
-        """Return what `preload` has read and `start` has not yet taken."""
-        return tuple(self._unproven.values())
+        """Return what `preload` has read and `start` has not yet taken, by name and version."""
+        return self._supply.parsed()
+
+    def shelves(self) -> Mapping[str, Shelf]:
+        """Return what the disk held when it was last looked at, by model."""
+        return self._catalogue.shelves
 
     def start(self) -> None:
-        """Load, prove and warm what is there, then follow the registry in a thread; once a process."""
+        """Load, prove and warm what must answer at once, then follow the registry in a thread; once a process."""
         if self._started_in == os.getpid():
             return
         with self._lock:
             if self._started_in == os.getpid():
                 return
-            self._refresh()
+            self._refresh(whole=False)
             self._started_in = os.getpid()
             states = [status.state for model in self.models() for status in model.versions.values()]
-            log.info("registry ready", extra={"versions": len(states), "refused": states.count("UNAVAILABLE")})
+            loaded, refused = len(self._catalogue.residents), states.count("UNAVAILABLE")
+            log.info("registry ready", extra={"versions": len(states), "loaded": loaded, "refused": refused})
         self._stop = threading.Event()
         threading.Thread(target=self._follow, args=(self._stop,), name="mlapi-registry", daemon=True).start()
 
@@ -151,25 +186,36 @@ class LiveRegistry:
     def obey(self, unloaded: frozenset[str], again: Iterable[str] = ()) -> dict[str, str]:
         """Stop answering for `unloaded` models and load `again` those named; return what failed, by model.
 
-        Only a version that must load (`Store.needed`) fails its model. A version that fails to load again
-        keeps answering as it did, with the reason in its status.
+        Loaded again is what answers by default or by a label, what is in memory, and what was refused;
+        files of other versions are only looked at. Only a version that must load (`Store.needed`) fails its
+        model. One that fails to load again keeps answering as it did, with the reason in its status.
         """
+        names = set(again)
         with self._lock:
-            self._unloaded = unloaded
-            failures = {name: reason for name in again if (reason := self._reload(name))}
-            self._refresh()
+            self._catalogue.unload(unloaded)
+            self._refresh(whole=bool(names), settle=False)
+            failures = {name: reason for name in names if (reason := self._reload(name))}
+            self._settle()
         return failures
 
     def _reload(self, name: str) -> str:
-        model = self._snapshot.models.get(name, ModelStatus(name, {}, {}))
-        versions = dict(model.versions)
-        failed, needed = [], self._store.needed(name)
-        for version in self._store.versions(name):
-            status = self._load(name, version)
+        shelf, model = self._catalogue.shelves.get(name), self._catalogue.snapshot.models.get(name)
+        if shelf is None or model is None:
+            return ""
+        refused = [status.version for status in model.versions.values() if status.state == "UNAVAILABLE"]
+        needed = self._store.needed(name)
+        due = {*self._catalogue.residents.of(name), *refused, *needed}
+        failed = []
+        for version in shelf.versions:
+            held = model.versions[version].loaded
+            status = self._load((name, version), held) if version in due else self._supply.inspected((name, version))
             failed += [f"version {version}: {status.reason}"] if status.reason and version in needed else []
-            answering = versions[version].loaded if version in versions and status.loaded is None else None
-            versions[version] = status if answering is None else replace(versions[version], reason=status.reason)
-        self._swap(self._snapshot.head, {**self._snapshot.models, name: replace(model, versions=versions)})
+            if status.loaded is None and held is not None:  # it answers as it did
+                status = replace(model.versions[version], reason=status.reason)
+            if version in due or status.reason:
+                self._put((name, version), status)
+        self._warm.add(name)
+        self._unsettled.add(name)
         return "; ".join(failed)
 
     def _follow(self, stop: threading.Event) -> None:
@@ -178,91 +224,69 @@ class LiveRegistry:
         while not stop.wait(self._poll_seconds):
             quiet_for += self._poll_seconds
             try:
-                if self._store.head() != self._snapshot.head or quiet_for >= RESCAN_SECONDS:
-                    self.refresh()
+                whole = quiet_for >= RESCAN_SECONDS
+                if whole or self._store.head() != self._catalogue.snapshot.head:
+                    with self._lock:
+                        self._refresh(whole=whole)
                     quiet_for = 0.0
                 reachable = True
             except (OSError, RegistryError) as error:
                 if reachable:  # once, not twice a second
                     log.warning("the registry cannot be read; what is loaded answers", extra={"error": str(error)})
                 reachable = False
+            self._catalogue.make_room(self._supply.size)
+            self._let_go()
 
-    def _refresh(self) -> None:
-        """Take out what is gone, then bring in what is new, one version after the other."""
-        head = self._store.head()
-        scanned = [self._scan(name) for name in self._store.models()]
-        self._swap(head, {model.name: model for model in scanned if model.versions})  # it may just have lost its last
-        for name, version in list(self._waiting()):
-            status = self._load(name, version)
-            model = self._snapshot.models[name]
-            versions = {**model.versions, version: status}
-            labels = self._labels(name, versions)
-            self._swap(head, {**self._snapshot.models, name: ModelStatus(name, versions, labels)})
+    def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
+        """Take out what is gone and note what is new, then bring in what must answer at once."""
+        head, shelves = self._store.head(), self._survey.look(whole=whole)
+        refused = tuple(self._catalogue.refused.items())
+        mended = [key for key, status in refused if status.fingerprint != self._store.fingerprint(*key)]
+        self._unsettled |= self._catalogue.take(head, shelves, mended)
+        if len(shelves) <= EAGER_MODELS:
+            self._warm |= shelves.keys()
+        if settle:
+            self._settle()
+        self._let_go()
 
-    def _scan(self, name: str) -> ModelStatus:
-        if name in self._unloaded:
-            unloaded = {n: VersionStatus(n, "UNAVAILABLE", UNLOADED) for n in self._store.versions(name)}
-            return ModelStatus(name, unloaded, self._labels(name, unloaded))
-        known = self._snapshot.models.get(name, ModelStatus(name, {}, {})).versions
-        versions = {}
-        for version in self._store.versions(name):
-            status = known.get(version, VersionStatus(version, "LOADING", _NOT_YET))
-            if status.state == "UNAVAILABLE" and status.fingerprint != self._store.fingerprint(name, version):
-                status = replace(status, state="LOADING", reason=_NOT_YET)  # its files were mended
-            versions[version] = status
-        return ModelStatus(name, versions, self._labels(name, versions))
+    def _let_go(self) -> None:
+        """Tell who may keep something of a version that it has left memory, and give its bytes back."""
+        there = set(self._catalogue.residents.all())
+        gone, self._there = self._there - there, there
+        for key in gone:
+            self.left(key)
+        if gone:
+            give_back()
 
-    def _labels(self, name: str, versions: Mapping[int, VersionStatus]) -> dict[str, int]:
-        """Labels as on disk, but one whose version is not ready, or refused here, stays where it pointed."""
-        before = self._snapshot.models.get(name, ModelStatus(name, {}, {})).labels
-        try:
-            on_disk = self._store.labels(name)
-        except RegistryError as error:
-            log.warning("labels not followed", extra={"model": name, "reason": str(error)})
-            return {label: held for label, held in before.items() if held in versions}
-        labels = {}
-        for label, wanted in on_disk.items():
-            held = before.get(label, wanted)
-            not_here = wanted in versions and versions[wanted].state != "READY"
-            labels[label] = held if not_here and held in versions else wanted
-        return labels
+    def _settle(self) -> None:
+        """Load what answers by a label or by default, each until one does; what fails is tried at the next change."""
+        for name in list(self._unsettled):
+            while (version := self._catalogue.missing(name, default=name in self._warm)) is not None:
+                self._catalogue.put(name, VersionStatus(version, "LOADING", LOADING))
+                if self._is_handed_over((name, version)):
+                    break
+                self._arrivals.now((name, version))
+            else:
+                self._unsettled.discard(name)
+        self._supply.forget_but(self._catalogue.residents.all())
 
-    def _waiting(self) -> Iterator[tuple[str, int]]:
-        for model in self._snapshot.models.values():
-            for status in model.versions.values():
-                if status.state == "LOADING":
-                    yield model.name, status.version
+    def _is_handed_over(self, key: Key) -> bool:
+        if self.hand_over is None or self._started_in != os.getpid():
+            return False
+        return self._handover.waits(key, self.hand_over)
 
-    def _load(self, name: str, version: int) -> VersionStatus:
-        fingerprint = self._store.fingerprint(name, version)
-        try:
-            loaded = self._unproven.pop((name, version), None)
-            loaded = loaded or loading.load(self._store, name, version, self._largest, plans=self._plans)
-            loaded.prove()
-        except VersionRefused as error:
-            log.warning("version refused", extra={"model": name, "version": version, "reason": error.reason})
-            return VersionStatus(version, "UNAVAILABLE", error.reason, None, fingerprint)
-        if self._started_in == os.getpid():  # at the start one line tells of all
-            log.info("version ready", extra={"model": name, "version": version})
-        return VersionStatus(version, "READY", "", loaded, fingerprint)
+    def _arrive(self, key: Key) -> VersionStatus:
+        status = self._load(key)
+        self._put(key, status)
+        return status
 
-    def _swap(self, head: bytes, models: Mapping[str, ModelStatus]) -> None:
-        default = {}
-        for model in models.values():
-            ready = [status.loaded for status in model.versions.values() if status.loaded is not None]
-            if ready:
-                default[model.name] = ready[-1]
-        self._snapshot = _Snapshot(head, models, default)
-        self._swaps += 1
+    def _put(self, key: Key, status: VersionStatus) -> None:
+        self._catalogue.put(key[0], status, 0 if status.loaded is None else self._supply.size(key, status.loaded))
+        if status.loaded is not None and not self._supply.is_shared(key, status.loaded):
+            give_back()  # what reading it took besides, and what left for it
 
-    @staticmethod
-    def _ready(model: ModelStatus, version: int) -> LoadedModel:
-        status = model.require(version)
-        if status.loaded is None:
-            raise ModelNotReady(model.name, version, status.reason)
-        return status.loaded
-
-    @staticmethod
-    def _why_not(model: ModelStatus) -> str:
-        newest = list(model.versions.values())[-1]
-        return f"version {newest.version}: {newest.reason}"
+    def _load(self, key: Key, held: LoadedModel | None = None) -> VersionStatus:
+        status = self._supply.load(key, held)
+        if status.loaded is not None and self._started_in == os.getpid():  # at the start one line tells of all
+            log.info("version ready", extra={"model": key[0], "version": key[1]})
+        return status

@@ -12,8 +12,9 @@ from mlapi.errors import VersionRefused
 from mlapi.registry import reference
 from mlapi.registry.loaded import LoadedModel
 from mlapi.registry.manifest import FileEntry, Manifest
+from mlapi.registry.plainfile import UnsafeFileError
 from mlapi.registry.reference import RowsError
-from mlapi.registry.store import Store, UnsafeFileError
+from mlapi.registry.store import Store
 from mlapi.runtimes.formats import FORMATS, UnloadableError, parse, predictor
 from mlapi.runtimes.plans import document
 from mlapi.runtimes.plans.document import PlanError
@@ -21,7 +22,7 @@ from mlapi.runtimes.plans.plan import PlanRunner
 from mlapi.runtimes.plans.predictor import PlannedPredictor
 from mlapi.runtimes.predictor import Predictor
 
-__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "check", "load", "parsed", "verified", "verify"]
+__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "bytes_of", "check", "inspect", "load", "parsed", "verified", "verify"]
 
 log = logging.getLogger("mlapi.registry")
 
@@ -65,6 +66,29 @@ def check(
     manifest = store.manifest(name, version)
     with _refusing(manifest):
         return manifest, {entry.name: _verified(store, manifest, entry.name, largest) for entry in manifest.files}
+
+
+def inspect(store: Store, name: str, version: int, largest: int = LARGEST_ARTIFACT) -> None:
+    """Look at a version without reading its files: its manifest, and that each file may be opened and has its size.
+
+    Raises VersionRefused.
+    """
+    manifest = store.manifest(name, version)
+    with _refusing(manifest):
+        for entry in manifest.files:
+            store.look(name, version, entry.name, largest, entry.size)
+
+
+def bytes_of(manifest: Manifest, *, plans: bool) -> int:
+    """Return about how many bytes of its own a process needs for a version.
+
+    By its plan, where it has one and `plans` allows it: those of its files, but the model's, which is not
+    loaded, and mapped ones. By the estimator: those of its objects, or of its files where these are more.
+    """
+    if plans and any(entry.name == document.ARRAYS for entry in manifest.files):
+        model = FORMATS[manifest.runtime].file
+        return sum(entry.size for entry in manifest.files if entry.name != model and not _is_mapped(entry))
+    return max(manifest.memory_bytes, manifest.size)
 
 
 def parsed(manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:

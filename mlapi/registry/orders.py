@@ -52,6 +52,10 @@ class Orders:
         """Order that `name` answer no more; return the serial to wait for."""
         return self._change(lambda now: replace(now, unloaded=now.unloaded | {name}))
 
+    def is_first(self, name: str, version: int) -> bool:
+        """Tell whether this is the first process of the server that asks so for a version."""
+        return durable.claim(self.folder / f"first-{name}-{version}")
+
     def obeyed(self, serial: int, failures: Mapping[str, str]) -> None:
         """Note that this process has done all up to `serial`, but for `failures` by model."""
         document = {"serial": serial, "failures": dict(failures)}

@@ -12,7 +12,10 @@ State = Literal["LOADING", "READY", "UNAVAILABLE"]
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """One version of one model: whether it answers, why not, and the model where it is in memory."""
+    """One version of one model: whether it answers, why not, and the model where it is in memory.
+
+    READY without a model is on disk, and is loaded when it is asked for.
+    """
 
     version: int
     state: State

@@ -4,8 +4,7 @@ import contextlib
 import mmap
 import os
 import secrets
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,19 +20,16 @@ from mlapi.errors import (
     VersionNotFound,
     VersionRefused,
 )
-from mlapi.registry import durable, manifest
+from mlapi.registry import durable, manifest, plainfile
 from mlapi.registry.manifest import Manifest, ManifestError
 from mlapi.registry.names import check_label, check_name, is_name, version_number
+from mlapi.registry.plainfile import UnsafeFileError
 
 HEAD = "HEAD"
 LABELS = "labels.json"
 TOMBSTONE = "deleted.json"
 LABELS_FORMAT = 1
 LARGEST_LABELS = 64 * 1024
-
-
-class UnsafeFileError(Exception):
-    """A file is not the plain, singly linked one that the registry writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +57,13 @@ class Store:
 
     def versions(self, name: str) -> tuple[int, ...]:
         """Return the versions of a model that are not deleted, ascending; empty where there are none."""
-        return tuple(n for n in self.numbers(name) if not self._is_retired(name, n))
+        folder = str(self.folder(name))
+        return tuple(n for n in self.numbers(name) if not os.access(f"{folder}/{n}/{TOMBSTONE}", os.F_OK))
 
     def retired(self, name: str) -> tuple[int, ...]:
         """Return the versions that were deleted, ascending; their numbers stay taken."""
-        return tuple(n for n in self.numbers(name) if self._is_retired(name, n))
+        live = set(self.versions(name))
+        return tuple(n for n in self.numbers(name) if n not in live)
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return every version number ever taken, deleted ones too, ascending."""
@@ -109,11 +107,16 @@ class Store:
         Raises UnsafeFileError before reading where the file is a link, a device, a folder or a pipe,
         has another name (hard link), or is not `size` bytes, or more than `largest`.
         """
-        return _read_plain(self.folder(name, version) / file, largest, size)
+        return plainfile.read(self.folder(name, version) / file, largest, size)
+
+    def look(self, name: str, version: int, file: str, largest: int, size: int) -> None:
+        """Open one file of a version and close it; raises what `read` raises before reading."""
+        with plainfile.opened(self.folder(name, version) / file, largest, size):
+            pass
 
     def map(self, name: str, version: int, file: str, largest: int, size: int) -> memoryview:
         """Return one file of a version mapped read-only, so that processes share its pages; checked as in `read`."""
-        with _opened(self.folder(name, version) / file, largest, size) as descriptor:
+        with plainfile.opened(self.folder(name, version) / file, largest, size) as descriptor:
             return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
 
     def fingerprint(self, name: str, version: int) -> tuple[object, ...]:
@@ -124,6 +127,22 @@ class Store:
         except FileNotFoundError:
             return ()
         return tuple(sorted((file, stat.st_ino, stat.st_size, stat.st_mtime_ns) for file, stat in found))
+
+    def mark(self, name: str) -> tuple[int, int]:
+        """Return the inode of a model's folder and when an entry of it last changed, in ns; (0, 0) without one.
+
+        Publishing, labelling and deleting change it, and so does what is put there by hand. The folder is
+        opened, since that is when NFS asks the server again.
+        """
+        try:
+            descriptor = os.open(self.folder(name), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return (0, 0)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return (found.st_ino, found.st_mtime_ns)
 
     def labels(self, name: str) -> dict[str, int]:
         """Return the labels of a model, sorted by label; empty where it has none."""
@@ -201,9 +220,6 @@ class Store:
             durable.mark(self.folder(name, version), TOMBSTONE, b"{}\n")
         self.touch()
 
-    def _is_retired(self, name: str, version: int) -> bool:
-        return (self.folder(name, version) / TOMBSTONE).exists()
-
     def _change_labels(self, name: str, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
         self.require(name)
         with durable.storage(f"changing the labels of '{name}'"), durable.locked(self.folder(name)):
@@ -215,7 +231,7 @@ class Store:
     def _labels(self, name: str) -> tuple[dict[str, int], int]:
         path = self.folder(name) / LABELS
         try:
-            document = manifest.strict_json(_read_plain(path, LARGEST_LABELS))
+            document = manifest.strict_json(plainfile.read(path, LARGEST_LABELS))
             return _labels_in(document), _whole(document["serial"])
         except FileNotFoundError:
             return {}, 0
@@ -258,42 +274,3 @@ def _folders(path: Path) -> list[str]:
         return []
     except OSError as error:
         raise RegistryError(f"the folder {path.name} cannot be read: {error.strerror}") from error
-
-
-def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
-    with _opened(path, largest, size) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(os.fstat(descriptor).st_size)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, largest: int, size: int | None = None) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        msg = f"'{path.name}' cannot be opened: {error.strerror}"
-        raise UnsafeFileError(msg) from error
-    try:
-        if fault := _unsafe(os.fstat(descriptor), largest, size):
-            msg = f"'{path.name}' {fault}"
-            raise UnsafeFileError(msg)
-        yield descriptor
-    except OSError as error:
-        msg = f"'{path.name}' cannot be read: {error.strerror}"
-        raise UnsafeFileError(msg) from error
-    finally:
-        os.close(descriptor)
-
-
-def _unsafe(found: os.stat_result, largest: int, size: int | None) -> str | None:
-    """Return why a file with this status must not be read, or None."""
-    if not stat.S_ISREG(found.st_mode):
-        return "is not a regular file"
-    if found.st_nlink != 1:
-        return f"has {found.st_nlink} names; expected a file of its own"
-    if size is not None and found.st_size != size:
-        return f"has {found.st_size} bytes; the manifest says {size}"
-    if found.st_size > largest:
-        return f"has {found.st_size} bytes; the limit is {largest}"
-    return None

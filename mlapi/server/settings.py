@@ -4,17 +4,22 @@ Models are read before the fork, so that workers share their memory, and asked o
 """
 
 import gc
+import logging
 import os
 import signal
 import sys
 from typing import Any
 
 from mlapi.config import Config
+from mlapi.errors import RegistryError
 from mlapi.server import banner, logs
 
 MEMORY = "/dev/shm"  # noqa: S108 (gunicorn makes files of its own there)
 
 _config = Config.from_environ()
+
+# Until the workers are forked nothing is garbage: collecting while modules are imported is a sixth of the start.
+gc.disable()
 
 # As the first process of a container it would ignore SIGTERM until gunicorn has its own handlers, which
 # is after all models are read; nothing is in flight before that.
@@ -52,8 +57,17 @@ def when_ready(server: Any) -> None:  # noqa: ANN401 (gunicorn's Arbiter has no 
     """Tell the person at the terminal what is served, once the socket listens."""
     services = server.app.callable.extensions["mlapi"]
     url = banner.url_of(str(server.LISTENERS[0]).removeprefix("http://").removeprefix("https://"))
-    sys.stdout.write("\n".join(banner.lines(services.live.preloaded(), url)) + "\n")
+    versions = {name: shelf.versions for name, shelf in services.live.shelves().items()}
+    sys.stdout.write("\n".join(banner.lines(services.live.preloaded(), versions, url)) + "\n")
     sys.stdout.flush()
+
+
+def on_reload(server: Any) -> None:  # noqa: ANN401 (see when_ready)
+    """Read once more what new workers will share, before they replace the old ones (SIGHUP)."""
+    try:
+        server.app.callable.extensions["mlapi"].live.preload()
+    except (OSError, RegistryError) as error:  # the workers that come read for themselves
+        logging.getLogger("mlapi.registry").warning("nothing to share", extra={"error": str(error)})
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
@@ -62,9 +76,16 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicor
     gc.freeze()
 
 
+def post_fork(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
+    """Collect garbage again, in the process that makes it."""
+    gc.enable()
+
+
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (gunicorn's Worker has no types)
     """Prove and warm the models in the worker that will serve them, before it takes a connection."""
-    worker.app.callable.extensions["mlapi"].start()
+    services = worker.app.callable.extensions["mlapi"]
+    services.follower.share(lambda: os.kill(worker.ppid, signal.SIGHUP))
+    services.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)

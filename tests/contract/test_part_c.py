@@ -464,6 +464,7 @@ def test_c5_the_newest_and_labelled_versions_must_load_and_what_answered_stays(
     if labelled is not None:
         Store(tmp_path / "registry").label("line", "stable", labelled)
     assert order(distant, "line", "load").status_code == 200
+    assert distant.get("/v2/models/line/versions/1/ready").status_code == 200  # in memory now, as 2 is
     damage(tmp_path / "registry", damaged)
     assert f"version {damaged}" in error_of(order(distant, "line", "load"), 503)
     for version in (1, 2):
@@ -477,7 +478,8 @@ def test_c5_an_older_version_that_fails_does_not_fail_its_model_and_tells_why_in
         publish_line(tmp_path / "registry", slope)
     damage(tmp_path / "registry", 2)  # never loaded
     assert order(distant, "line", "load").status_code == 200
-    damage(tmp_path / "registry", 1)  # in memory, where it answers on
+    assert distant.get("/v2/models/line/versions/1/ready").status_code == 200  # in memory now
+    damage(tmp_path / "registry", 1)  # where it answers on
     assert order(distant, "line", "load").status_code == 200
     found = {row["version"]: row for row in rows(distant)}
     assert [found[version]["state"] for version in "123"] == ["READY", "UNAVAILABLE", "READY"]

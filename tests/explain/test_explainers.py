@@ -155,6 +155,9 @@ def test_a_version_keeps_its_explainer_until_it_is_loaded_anew(version_of: Versi
     for name in list(METHODS)[:3]:
         explainers.of(version_of(name))
     assert len(explainers._kept) == 3 <= KEPT
+    explainers.forget((version_of("line").manifest.name, version_of("line").manifest.version))
+    explainers.forget(("none", 1))
+    assert len(explainers._kept) == 2, "what left memory is not kept alive by its explainer"
 
 
 def test_an_explainer_that_is_being_built_makes_only_its_own_version_wait(

@@ -229,6 +229,35 @@ def test_workers_share_the_models_that_were_loaded_before_the_fork(serve: Serve,
     assert max(private) < 80_000
 
 
+def test_a_large_version_published_later_is_shared_too_by_workers_that_replace_the_old_ones(
+    serve: Serve, registry: Path,
+) -> None:
+    server = serve(registry)
+    before = set(_workers(server))
+    wide = np.random.default_rng(0).normal(size=(2, 2_000))
+    model = LinearRegression().fit(wide, np.tile([1.0, 2.0], (6_000, 1)).T)
+    publish(model, "large", sample=wide, registry=registry)
+    for _ in range(3000):  # a few seconds of asking
+        ready = ask(server, "GET", "/v2/health/live")[0] == 200
+        after = set(_workers(server))
+        if ready and not before & after:
+            break
+    assert not before & after
+    assert [ask(server, "POST", "/v1/models/large:predict", {"instances": wide[:1].tolist()})[0]] * 3 == [200] * 3
+    assert max(_private_kb(pid) for pid in _workers(server)) < 80_000
+
+
+def test_a_version_that_is_neither_default_nor_labelled_is_loaded_when_it_is_asked_for(
+    serve: Serve, registry: Path,
+) -> None:
+    publish(LinearRegression().fit(ROWS, ROWS[:, 0]), "sum", sample=ROWS, registry=registry)
+    server = serve(registry)
+    for _ in range(20):  # either worker
+        status, headers, body = ask(server, "POST", "/v1/models/sum/versions/1:predict", {"instances": [[1, 2]]})
+        assert (status, headers["X-Model-Version"]) == (200, "1")
+        assert json.loads(body)["predictions"] == pytest.approx([3.0])
+
+
 def _workers(server: Server) -> list[int]:
     """The processes that gunicorn has forked; the second follows the first after a moment."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")

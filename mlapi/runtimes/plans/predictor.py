@@ -53,6 +53,11 @@ class PlannedPredictor:
         return self._native
 
     @property
+    def is_native_loaded(self) -> bool:
+        """Whether the estimator is in memory."""
+        return self._native is not None
+
+    @property
     def model(self) -> Any:  # noqa: ANN401 (see Predictor)
         """The object that the model file holds."""
         return self.native.model
