@@ -5,12 +5,19 @@ from dataclasses import dataclass
 
 from mlapi.config import Config
 from mlapi.explain.explainers import Explainers
+from mlapi.inference.values import Target
 from mlapi.monitoring.statistics import Statistics
 from mlapi.registry import durable
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
 from mlapi.registry.store import Store
+from mlapi.rollouts.breaker import Breaker
+from mlapi.rollouts.counters import Counters
+from mlapi.rollouts.desk import Desk
+from mlapi.rollouts.follower import RolloutFollower
+from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.router import Router, Told
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
 
@@ -27,16 +34,27 @@ class Services:
     statistics: Statistics
     follower: Follower
     explainers: Explainers
+    router: Router
+    desk: Desk
+    rollouts: RolloutFollower
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
         self.follower.start()
         self.live.start()
+        self.rollouts.start()
         self.statistics.start()
 
+    def flush(self) -> None:
+        """Write down what this process has counted: before it ends."""
+        self.statistics.flush()
+        self.rollouts.flush()
 
-def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
+
+def build_services(config: Config, observers: Sequence[Observer] = (), told: Told = lambda _: None) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
+
+    `told` gives what the caller of the current request sent under a source such as header:X-User-Id.
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
@@ -45,6 +63,16 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes)
     live.preload()
     statistics = Statistics(shared, durable.swap)
-    plane = DataPlane(live, live.get, (statistics.observe, *observers))
+    generations, router, counters = Generations(store), Router(live, told), Counters()
+    rollouts = RolloutFollower(generations, router, counters)
+    watching = (statistics.observe, counters.observe, Breaker(rollouts.trip).observe, *observers)
+    plane = DataPlane(live, router.route, watching, treat=router.treat)
+    desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
-    return Services(config, store, live, plane, repository, statistics, follower, Explainers())
+    return Services(
+        config, store, live, plane, repository, statistics, follower, Explainers(), router, desk, rollouts,
+    )
+
+
+def _require_ready(live: LiveRegistry, target: Target) -> None:
+    live.get(target)

@@ -9,7 +9,9 @@
     ├── NotFound
     │   ├── ModelNotFound
     │   ├── VersionNotFound
-    │   └── LabelNotFound
+    │   ├── LabelNotFound
+    │   └── RolloutNotFound
+    ├── RolloutConflict             what a rollout is asked does not fit the state it is in
     ├── ModelNotReady               known, but no version of it can answer now
     ├── VerbNotSupported            the model cannot do what the path asks for
     ├── NotExplainable              nothing here can say why this model answers as it does
@@ -102,6 +104,14 @@ class LabelNotFound(NotFound):
         self.known = tuple(known)
         labels = f"; its labels are {', '.join(self.known)}" if self.known else "; it has no labels"
         super().__init__(f"model '{name}' has no label '{label}'{labels}")
+
+
+class RolloutNotFound(NotFound):
+    """No rollout of this name, or none of this model."""
+
+
+class RolloutConflict(MlapiError):
+    """What was asked does not fit the state a rollout is in, or another rollout is in the way."""
 
 
 class ModelNotReady(MlapiError):

@@ -17,6 +17,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelRefusedInput: 400,
     errors.VerbNotSupported: 400,
     errors.NotFound: 404,
+    errors.RolloutConflict: 409,
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.ModelFailed: 500,
