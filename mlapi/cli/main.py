@@ -35,6 +35,7 @@ COMMANDS = {
     "verify": "Re-hash versions and replay their golden rows.",
     "label": "Point a label to a version.",
     "unlabel": "Remove a label.",
+    "rollout": "Move traffic from one version to the next, step by step.",
     "delete": "Retire a version.",
     "gc": "Free the bytes of retired versions and killed publishers.",
     "export": "Write a version into one archive file.",
@@ -97,7 +98,7 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done; 1 failed; 2 wrong usage, name or setting; 3 not found; 4 input refused;
-    5 version refused or not ready; 6 version in use; 7 storage failed; 8 server unreachable.
+    5 version refused or not ready; 6 version in use, or a rollout; 7 storage failed; 8 server unreachable.
     """
 
 

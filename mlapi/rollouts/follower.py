@@ -19,7 +19,7 @@ from mlapi.registry import durable
 from mlapi.rollouts import transitions
 from mlapi.rollouts.counters import Counters
 from mlapi.rollouts.document import Rollout
-from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.generations import WORKERS, Generations
 from mlapi.rollouts.moments import moment
 from mlapi.rollouts.router import Division, Router
 from mlapi.rollouts.transitions import Reason
@@ -28,7 +28,6 @@ POLL_SECONDS = 0.5
 RESCAN_SECONDS = 10.0
 WRITE_SECONDS = 1.0
 BEAT_SECONDS = 2.0
-WORKERS = "workers"
 
 log = logging.getLogger("mlapi.rollouts")
 
@@ -186,7 +185,6 @@ class RolloutFollower:
         if rollout.generation == written.generation and not is_new and not is_due:
             return
         folder = self._generations.folder(rollout.model, rollout.id) / WORKERS
-        durable.make_folder(folder)
         snapshot = self._counters.snapshot(rollout.id)
         document = {
             "name": self._counters.name, "generation": rollout.generation, "at": self._wall(), "beat": written.beat + 1,

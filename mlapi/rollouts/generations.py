@@ -18,6 +18,7 @@ from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.prediction_id import SECRET_BYTES
 
 FOLDER = "rollouts"
+WORKERS = "workers"
 SECRET = "secret"  # noqa: S105 (the name of a file)
 ID = re.compile(r"ro_[a-z0-9]{4,32}", re.ASCII)
 _GENERATION = re.compile(r"gen-([0-9]{8})\.json", re.ASCII)
@@ -73,6 +74,14 @@ class Generations:
         known = self.all(model)
         return known[-1] if known and known[-1].holds else None
 
+    def require_unused(self, model: str, version: int) -> None:
+        """Raise RolloutConflict where the rollout in force gives requests to a version, or may do so again."""
+        held = self.current(model)
+        if held is None or version not in ({held.control, held.candidate} if held.is_active else {held.default}):
+            return
+        what = "end it first" if held.is_active else "start another one or release it first"
+        raise RolloutConflict(f"version {version} of model '{model}' is served by the rollout '{held.id}'; {what}")
+
     def find(self, rollout_id: str) -> Rollout:
         """Return a rollout whose model is not known; raises RolloutNotFound."""
         for model in self.store.folders():
@@ -93,7 +102,7 @@ class Generations:
                     raise RolloutConflict(msg)
             rollout = make(known[-1].serial + 1 if known else 1)
             folder = self.folder(model, rollout.id)
-            durable.make_folder(folder)
+            durable.make_folder(folder / WORKERS)
             durable.create(folder / SECRET, secret[:SECRET_BYTES], 0o600)
             durable.create(folder / _name(1), document.dumps(rollout))
         self.store.touch()

@@ -8,8 +8,7 @@ from typing import Any
 
 from mlapi.rollouts.counters import RATIO, Arm, Tally, merged
 from mlapi.rollouts.document import CANDIDATE, CONTROL, Rollout
-from mlapi.rollouts.follower import WORKERS
-from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.generations import WORKERS, Generations
 
 FRESH_SECONDS = 10.0
 P95 = 0.95
