@@ -13,6 +13,7 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
 from mlapi.registry.store import Store
 from mlapi.rollouts.breaker import Breaker
+from mlapi.rollouts.controller import Controller
 from mlapi.rollouts.counters import Counters
 from mlapi.rollouts.desk import Desk
 from mlapi.rollouts.follower import RolloutFollower
@@ -37,12 +38,14 @@ class Services:
     router: Router
     desk: Desk
     rollouts: RolloutFollower
+    controller: Controller
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
         self.follower.start()
         self.live.start()
         self.rollouts.start()
+        self.controller.start()
         self.statistics.start()
 
     def flush(self) -> None:
@@ -71,6 +74,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
     return Services(
         config, store, live, plane, repository, statistics, follower, Explainers(), router, desk, rollouts,
+        Controller(generations, router),
     )
 
 

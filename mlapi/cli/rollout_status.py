@@ -107,6 +107,8 @@ def _print(stands: Progress) -> None:
         ["state", rollout.place + ("" if rollout.holds else ", released")],
         ["share", f"{rollout.ppm / BUCKETS:.2%}" + (f" of the plan {steps}" if steps else "")],
         ["last change", f"{last.at} by {last.by}: {last.why}"],
+        ["waits for", stands.waiting_for],
+        ["evidence", ", ".join(f"{name} {value:.4g}" for name, value in stands.evidence.plain().items())],
         ["followed by", following],
     ])  # fmt: skip
     stdout.print()

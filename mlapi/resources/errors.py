@@ -23,6 +23,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelFailed: 500,
     errors.NotExplainable: 501,
     errors.ModelNotReady: 503,
+    errors.StorageFailed: 503,
     errors.MlapiError: 500,
 }
 """By method resolution order: the nearest class of an exception's own that stands here decides."""
@@ -30,6 +31,9 @@ STATUS: dict[type[Exception], int] = {
 RETRY_SECONDS = "1"
 TAG = re.compile(r"<[^>]*>")
 """Werkzeug's descriptions are HTML here and there."""
+
+TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.StorageFailed
+"""Server errors whose sentence is for the caller."""
 
 BROKEN = "the server failed to answer; the detail is in its log under this request id"
 
@@ -46,7 +50,7 @@ def on_error(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _from_http(error)
     status = status_of(error)
-    if status >= 500 and not isinstance(error, errors.ModelNotReady | errors.NotExplainable):  # noqa: PLR2004 (server errors)
+    if status >= 500 and not isinstance(error, TELLS_WHY):  # noqa: PLR2004 (server errors)
         log.error("request failed", exc_info=error, extra={"request_id": request_id()})
         return answer(status, BROKEN, request_id=request_id())
     more = {"faults": list(error.faults)} if isinstance(error, errors.InvalidRequest) and error.total > 1 else {}

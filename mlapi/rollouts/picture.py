@@ -30,6 +30,7 @@ def of_progress(progress: Progress) -> dict[str, Any]:
         "max_duration_s": rollout.max_duration_s, "converged": progress.converged,
         "workers": [asdict(worker) for worker in progress.workers],
         "arms": {name: asdict(counts) for name, counts in progress.arms.items()},
+        "evidence": progress.evidence.plain(), "waiting_for": progress.waiting_for,
         "history": [asdict(change) for change in rollout.history],
     }  # fmt: skip
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlapi.rollouts.counters import RATIO, Arm, Tally, merged
-from mlapi.rollouts.document import CANDIDATE, CONTROL, Rollout
+from mlapi.rollouts import decision
+from mlapi.rollouts.counters import RATIO, Arm, merged
+from mlapi.rollouts.decision import Elapsed, Evidence
+from mlapi.rollouts.document import CANDIDATE, CONTROL, RUNNING, Rollout
 from mlapi.rollouts.generations import WORKERS, Generations
 
 FRESH_SECONDS = 10.0
+WATCHED = "watched.json"
 P95 = 0.95
 
 
@@ -41,13 +44,17 @@ class ArmCounts:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A rollout with its workers and counts; `converged` when every living worker follows the newest generation."""
+    """A rollout with its workers and counts; `converged` when every living worker follows the newest generation.
+
+    `waiting_for` is what the step still waits for, empty where it waits for nothing.
+    """
 
     rollout: Rollout
     workers: tuple[Worker, ...]
     converged: bool
     arms: dict[str, ArmCounts]
-    tally: Tally
+    evidence: Evidence
+    waiting_for: str
 
 
 def of(generations: Generations, rollout: Rollout, clock: Callable[[], float] = time.time) -> Progress:
@@ -64,7 +71,21 @@ def of(generations: Generations, rollout: Rollout, clock: Callable[[], float] = 
     )
     tally = merged(reports)
     arms = {name: _counts([arms[name] for arms in tally.strata.values()]) for name in (CONTROL, CANDIDATE)}
-    return Progress(rollout, workers, bool(workers) and all(one.lag == 0 for one in workers), arms, tally)
+    running = rollout.state == RUNNING
+    return Progress(
+        rollout, workers, bool(workers) and all(one.lag == 0 for one in workers), arms,
+        decision.weigh(rollout, tally, len(reports)),
+        decision.waiting_for(rollout, tally, watched(generations, rollout)) if running else "",
+    )
+
+
+def watched(generations: Generations, rollout: Rollout) -> Elapsed:
+    """Return how long the controllers have watched a rollout, this step of it and all; zeros where none has."""
+    try:
+        known = json.loads((generations.folder(rollout.model, rollout.id) / WATCHED).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return Elapsed()
+    return Elapsed(known["step_s"] if known["step"] == rollout.step else 0.0, known["total_s"])
 
 
 def read_workers(generations: Generations, rollout: Rollout) -> list[dict[str, Any]]:

@@ -1,61 +1,21 @@
 """Following: what is on disk is what is routed, what is counted is on disk, and a trip rolls back."""
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlapi.inference.values import InferenceEvent, Target
-from mlapi.registry.live import LiveRegistry
-from mlapi.registry.store import Store
 from mlapi.rollouts import progress, transitions
-from mlapi.rollouts.breaker import Breaker
-from mlapi.rollouts.counters import Counters
 from mlapi.rollouts.document import Rollout, Step
-from mlapi.rollouts.follower import RESCAN_SECONDS, RolloutFollower
+from mlapi.rollouts.follower import RESCAN_SECONDS
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Plan, Reason
+from tests.rollouts.conftest import Clock, Worker
 
 IRIS = Target("iris")
 Event = Callable[..., InferenceEvent]
-
-
-class Clock:
-    """Both clocks of a process; they can be moved apart."""
-
-    def __init__(self) -> None:
-        self.monotonic, self.wall = 1000.0, 1_700_000_000.0
-
-    def forward(self, seconds: float) -> None:
-        self.monotonic += seconds
-        self.wall += seconds
-
-
-class Worker:
-    """One worker process without its thread."""
-
-    def __init__(self, registry: Path, clock: Clock) -> None:
-        self.generations, self.counters = Generations(Store(registry)), Counters()
-        live = LiveRegistry(Store(registry))
-        live.refresh()
-        self.router = Router(live, lambda _: None, monotonic=lambda: clock.monotonic)
-        self.follower = RolloutFollower(
-            self.generations, self.router, self.counters, lambda: clock.wall, lambda: clock.monotonic,
-        )
-        self.breaker = Breaker(self.follower.trip)
-
-    def files(self, rollout: Rollout) -> list[dict[str, Any]]:
-        folder = self.generations.folder(rollout.model, rollout.id) / "workers"
-        return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -215,6 +215,8 @@ class Rollout(Summary):
     converged = fields.Boolean(required=True)
     workers = fields.List(fields.Nested(Worker), required=True)
     arms = fields.Dict(fields.String(), fields.Nested(ArmCounts), required=True)
+    evidence = fields.Dict(fields.String(), fields.Float(), required=True)
+    waiting_for = fields.String(required=True)
     history = fields.List(fields.Nested(Change), required=True)
 
 
