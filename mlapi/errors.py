@@ -23,6 +23,7 @@
     │   ├── VersionInUse            a label points to it
     │   ├── PublishRefused          the model cannot become a version
     │   └── StorageFailed           the operating system refused to write
+    │       └── RolloutNotWritten   a rollout, which is the operator's to mend
     ├── TrainingError               data, target or options that nothing can be learned from
     ├── ConfigError                 a setting that is unknown or has no valid value
     └── ServerUnreachable           the client could not talk to a server, or not understand it
@@ -182,6 +183,10 @@ class StorageFailed(RegistryError):
     def __init__(self, doing: str, error: OSError) -> None:
         self.errno = error.errno
         super().__init__(f"{doing} failed: {error.strerror or type(error).__name__}")
+
+
+class RolloutNotWritten(StorageFailed):
+    """A rollout cannot be written: the registry is read-only for this process, or the disk is full."""
 
 
 class TrainingError(MlapiError):

@@ -23,7 +23,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelFailed: 500,
     errors.NotExplainable: 501,
     errors.ModelNotReady: 503,
-    errors.StorageFailed: 503,
+    errors.RolloutNotWritten: 503,
     errors.MlapiError: 500,
 }
 """By method resolution order: the nearest class of an exception's own that stands here decides."""
@@ -32,7 +32,7 @@ RETRY_SECONDS = "1"
 TAG = re.compile(r"<[^>]*>")
 """Werkzeug's descriptions are HTML here and there."""
 
-TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.StorageFailed
+TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.RolloutNotWritten
 """Server errors whose sentence is for the caller."""
 
 BROKEN = "the server failed to answer; the detail is in its log under this request id"

@@ -6,11 +6,11 @@ comes second reads again and decides again. The files are the history; the highe
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlapi.errors import RegistryError, RolloutConflict, RolloutNotFound
+from mlapi.errors import RegistryError, RolloutConflict, RolloutNotFound, RolloutNotWritten
 from mlapi.registry import durable
 from mlapi.registry.store import Store
 from mlapi.rollouts import document
@@ -92,9 +92,9 @@ class Generations:
     def begin(self, model: str, make: Callable[[int], Rollout], secret: bytes) -> Rollout:
         """Write the first generation of the rollout that `make` gives for its serial; one writer at a time.
 
-        Raises RolloutConflict while another one of the model is active, StorageFailed.
+        Raises RolloutConflict while another one of the model is active, RolloutNotWritten.
         """
-        with durable.storage(f"starting a rollout of '{model}'"), durable.locked(self.store.folder(model)):
+        with _writing(f"starting a rollout of '{model}'"), durable.locked(self.store.folder(model)):
             known = self.all(model)
             for other in known:
                 if other.is_active:
@@ -114,7 +114,7 @@ class Generations:
         Who loses the race for a number reads what the winner wrote and decides again.
         """
         folder = self.folder(rollout.model, rollout.id)
-        with durable.storage(f"changing the rollout of '{rollout.model}'"):
+        with _writing(f"changing the rollout of '{rollout.model}'"):
             for _ in range(MOST_TRIES):
                 following = change(self.latest(rollout.model, rollout.id))
                 if durable.create(folder / _name(following.generation), document.dumps(following)):
@@ -128,6 +128,14 @@ class Generations:
             return _read(self.folder(rollout.model, rollout.id) / SECRET)
         except (PermissionError, FileNotFoundError):
             return None
+
+
+@contextlib.contextmanager
+def _writing(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RolloutNotWritten(doing, error) from error
 
 
 def _name(generation: int) -> str:

@@ -1,6 +1,5 @@
 """Rollouts on disk: one winner a generation, one rollout a model, nothing half written."""
 
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlapi.errors import RegistryError, RolloutConflict, RolloutNotFound, StorageFailed
+from mlapi.errors import RegistryError, RolloutConflict, RolloutNotFound, RolloutNotWritten
 from mlapi.registry.store import Store
 from mlapi.rollouts import document, transitions
 from mlapi.rollouts.document import Rollout, Step
@@ -150,11 +149,17 @@ def test_a_damaged_or_misplaced_generation_is_an_error_and_no_other_is_taken(
         generations.current("iris")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_registry_that_cannot_be_written_says_so(generations: Generations, why: Reason) -> None:
-    generations.store.folder("iris").chmod(0o555)
-    try:
-        with pytest.raises(StorageFailed, match="starting a rollout of 'iris' failed"):
-            begin(generations, why)
-    finally:
-        generations.store.folder("iris").chmod(0o755)
+def test_a_registry_that_cannot_be_written_says_so(
+    generations: Generations, why: Reason, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise OSError(30, "Read-only file system")
+
+    rollout = begin(generations, why)
+    monkeypatch.setattr("mlapi.registry.durable.create", refuse)
+    with pytest.raises(RolloutNotWritten, match="changing the rollout of 'iris' failed: Read-only file system"):
+        generations.change(rollout, lambda now: transitions.pause(now, why))
+    with pytest.raises(RolloutNotWritten, match="starting a rollout of 'homes' failed"):
+        begin(generations, why, "homes")
+    assert generations.latest("iris", rollout.id) == rollout
+    assert generations.current("homes") is None
