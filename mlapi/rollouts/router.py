@@ -136,7 +136,10 @@ class Router:
             division = self._closed(division)
         arm = arm_of(division.rollout, hashed)
         candidate = self._candidate(division.rollout) if arm == CANDIDATE else None
-        return Treatment(self._assignment(division, arm, arm, unit, hashed), candidate, lambda: self.route(target))
+        control = Target(target.model, division.rollout.control)
+        return Treatment(
+            self._assignment(division, arm, arm, unit, hashed), candidate, lambda: self._live.get(control),
+        )
 
     def _unit(self, division: Division) -> tuple[str, int]:
         for source in division.rollout.keys:

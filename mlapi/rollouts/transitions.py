@@ -21,6 +21,11 @@ from mlapi.rollouts.document import Change, Guardrail, Rollout, Step
 
 MOST_STEPS = 100
 MOST_KEYS = 8
+LONGEST_KEY = 200
+LONGEST_WHY = 500
+MOST_HISTORY = 400
+"""Changes that a document carries along, so that it stays small; the files of earlier generations have them all."""
+
 ALPHA_BUDGET = 0.05
 SOURCES = ("header:", "field:")
 TOLERANCE = 1e-9
@@ -150,8 +155,12 @@ def _step_faults(steps: Sequence[Step]) -> list[str]:
 def _key_faults(keys: Sequence[str]) -> list[str]:
     if len(keys) > MOST_KEYS:
         return [f"keys: expected at most {MOST_KEYS}, got {len(keys)}"]
-    wrong = [at for at, key in enumerate(keys) if not any(key.startswith(s) and key != s for s in SOURCES)]
+    wrong = [at for at, key in enumerate(keys) if not _is_source(key)]
     return [f"keys: entry {at} is no source; expected such as header:X-User-Id or field:user_id" for at in wrong]
+
+
+def _is_source(key: str) -> bool:
+    return len(key) <= LONGEST_KEY and any(key.startswith(source) and key != source for source in SOURCES)
 
 
 def _guardrail_faults(guardrails: Sequence[Guardrail], srm_alpha: float) -> list[str]:
@@ -178,9 +187,11 @@ def _require(rollout: Rollout, verb: str, *states: str) -> None:
 
 def _to(rollout: Rollout, reason: Reason, **changes: object) -> Rollout:
     following = replace(rollout, generation=rollout.generation + 1, **changes)  # type: ignore[arg-type]  # checked by each caller
-    return replace(following, history=(*rollout.history, _change(following, rollout.place, reason)))
+    history = (*rollout.history[-MOST_HISTORY:], _change(following, rollout.place, reason))
+    return replace(following, history=history)
 
 
 def _change(rollout: Rollout, before: str, reason: Reason) -> Change:
     after = rollout.place if rollout.holds else "released"
-    return Change(rollout.generation, before, after, reason.by, reason.why, reason.at, dict(reason.evidence or {}))
+    why = reason.why[:LONGEST_WHY]
+    return Change(rollout.generation, before, after, reason.by, why, reason.at, dict(reason.evidence or {}))

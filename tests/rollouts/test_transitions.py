@@ -77,6 +77,15 @@ def test_a_pause_keeps_the_share_or_gives_it_to_the_control(running: Running, on
     assert transitions.resume(paused, WHY).ppm == 10_000
 
 
+def test_a_document_stays_small_however_often_it_is_changed(running: Running) -> None:
+    rollout, long = running(), replace(WHY, why="x" * 10_000, evidence={f"e_{number}": 1 / 3 for number in range(8)})
+    for _ in range(600):
+        rollout = transitions.resume(transitions.pause(rollout, long), long)
+    assert rollout.generation == 1201
+    assert len(document.dumps(rollout)) < document.LARGEST / 2
+    assert [change.generation for change in rollout.history][-1] == 1201
+
+
 def test_a_release_ends_the_hold_once(running: Running) -> None:
     released = transitions.release(transitions.abort(running(), WHY), WHY)
     assert (released.holds, released.state, released.history[-1].after) == (False, "aborted", "released")
@@ -93,6 +102,7 @@ def test_a_release_ends_the_hold_once(running: Running) -> None:
     (Plan(keys=("cookie:x",)), "entry 0 is no source"),
     (Plan(keys=("header:",)), "entry 0 is no source"),
     (Plan(keys=("header:a",) * 9), "expected at most 8, got 9"),
+    (Plan(keys=("header:" + "a" * 200,)), "entry 0 is no source"),
     (Plan(guardrails=(Guardrail("errors"), Guardrail("errors"))), "'errors' stands twice"),
     (Plan(guardrails=(Guardrail("slow"),)), "'slow' needs a limit above 0"),
     (Plan(guardrails=(Guardrail("errors", 0.1, 0.04), Guardrail("invalid", 0.0, 0.02))), "add up to 0.06"),
