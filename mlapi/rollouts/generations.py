@@ -115,6 +115,8 @@ class Generations:
         """
         folder = self.folder(rollout.model, rollout.id)
         with _writing(f"changing the rollout of '{rollout.model}'"):
+            durable.collect(folder)
+            durable.collect(folder / WORKERS)
             for _ in range(MOST_TRIES):
                 following = change(self.latest(rollout.model, rollout.id))
                 if durable.create(folder / _name(following.generation), document.dumps(following)):
