@@ -1,8 +1,8 @@
 """`mlapi rollout status`, `watch` and `history`."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
+from time import sleep as pause_between
 
 import click
 
@@ -61,7 +61,7 @@ def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_js
         told = len(rollout.history)
         if not rollout.is_active:
             break
-        time.sleep(every)
+        pause_between(every)
         rollout = desk.generations.latest(name, rollout.id)
     stands = progress.of(desk.generations, rollout)
     if as_json:

@@ -103,8 +103,9 @@ class RolloutFollower:
         self.write()
 
     def _follow(self) -> None:
+        jitter = random.Random()  # noqa: S311 (so that workers do not read at once; the module's own is not ours)
         while True:
-            self._wake.wait(POLL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 (so that workers do not read at once)
+            self._wake.wait(POLL_SECONDS * jitter.uniform(0.8, 1.2))
             self._wake.clear()
             try:
                 self.tick()
@@ -159,6 +160,7 @@ class RolloutFollower:
             if current is not None:
                 divisions[model] = self._division(current, before.get(model))
         self._damaged = frozenset(damaged)
+        self._router.heard(divisions.keys() - damaged)
         self._router.follow(divisions)
         rollouts = [division.rollout for division in divisions.values()]
         slow = {rollout.id: one.limit for rollout in rollouts for one in rollout.guardrails if one.name == "slow"}

@@ -18,8 +18,11 @@ def summary(rollout: Rollout) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_progress(progress: Progress) -> dict[str, Any]:
-    """Return all that may be told of a rollout: its salt and its secret are not."""
+def of_progress(progress: Progress, *, stale: bool = False) -> dict[str, Any]:
+    """Return all that may be told of a rollout: its salt and its secret are not.
+
+    `stale` says that who tells has not heard of the registry for so long that only the control answers there.
+    """
     rollout = progress.rollout
     return {
         **summary(rollout),
@@ -27,7 +30,7 @@ def of_progress(progress: Progress) -> dict[str, Any]:
                  for step in rollout.plan],
         "keys": list(rollout.keys), "guardrails": [asdict(one) for one in rollout.guardrails],
         "srm_alpha": rollout.srm_alpha, "on_pause": rollout.on_pause, "on_finish": rollout.on_finish,
-        "max_duration_s": rollout.max_duration_s, "converged": progress.converged,
+        "max_duration_s": rollout.max_duration_s, "converged": progress.converged, "stale": stale,
         "workers": [asdict(worker) for worker in progress.workers],
         "arms": {name: asdict(counts) for name, counts in progress.arms.items()},
         "evidence": progress.evidence.plain(), "waiting_for": progress.waiting_for,

@@ -8,7 +8,7 @@ of BLAKE2s keyed with the rollout's secret (RFC 7693). They sort by time.
 import base64
 import binascii
 import hmac
-import random
+import os
 from dataclasses import dataclass
 from hashlib import blake2b, blake2s
 
@@ -46,7 +46,7 @@ def sign(prediction: Prediction, secret: bytes) -> str:
     signed = b"".join((
         prediction.at_ms.to_bytes(6, "big"), prediction.rollout,
         bytes((min(prediction.step, LAST_STEP), _ARMS.index(prediction.arm), flags)),
-        prediction.hashed.to_bytes(8, "big"), random.randbytes(_RANDOM),  # noqa: S311 (only to differ; the tag is what cannot be guessed)
+        prediction.hashed.to_bytes(8, "big"), os.urandom(_RANDOM),
     ))  # fmt: skip
     return base64.urlsafe_b64encode(signed + _tag(signed, secret)).rstrip(b"=").decode()
 

@@ -83,7 +83,7 @@ def watched(generations: Generations, rollout: Rollout) -> Elapsed:
     """Return how long the controllers have watched a rollout, this step of it and all; zeros where none has."""
     try:
         known = json.loads((generations.folder(rollout.model, rollout.id) / WATCHED).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return Elapsed()
     return Elapsed(known["step_s"] if known["step"] == rollout.step else 0.0, known["total_s"])
 

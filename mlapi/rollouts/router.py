@@ -6,7 +6,7 @@ where a read of the registry hangs.
 """
 
 import logging
-import random
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -91,6 +91,10 @@ class Router:
         """Route by `divisions` from now on; one reference is swapped."""
         self._divisions = dict(divisions)
 
+    def known(self, rollout_id: str) -> Rollout | None:
+        """Return a rollout as this process last heard of it, or None."""
+        return next((one.rollout for one in self._divisions.values() if one.rollout.id == rollout_id), None)
+
     def heard(self, models: AbstractSet[str]) -> None:
         """Note that the registry confirmed the rollouts of these models just now."""
         now = self._monotonic()
@@ -99,7 +103,8 @@ class Router:
 
     def is_stale(self, model: str) -> bool:
         """Tell whether the rollout of a model was not confirmed for thirty seconds: then only its control answers."""
-        return self._monotonic() - self._heard.get(model, -STALE_SECONDS) > STALE_SECONDS
+        heard = self._heard.get(model)
+        return heard is not None and self._monotonic() - heard > STALE_SECONDS
 
     def avoid(self, rollout_id: str) -> None:
         """Ask the candidate of this rollout no more in this process; the control answers in its place."""
@@ -145,7 +150,7 @@ class Router:
         for source in division.rollout.keys:
             if key := self._told(source):
                 return KEY, division.hasher.hash(key)
-        return REQUEST, random.getrandbits(64)
+        return REQUEST, secrets.randbits(64)  # the system's own, which a fork does not repeat
 
     def _closed(self, division: Division) -> Division:
         rollout = division.rollout

@@ -86,7 +86,7 @@ def test_watch_fails_after_a_rollback_and_waits_until_then(
         rollout = generations.latest("prices", started["id"])
         generations.change(rollout, lambda now: transitions.roll_back(now, why))
 
-    monkeypatch.setattr("time.sleep", meanwhile)
+    monkeypatch.setattr("mlapi.cli.rollout_status.pause_between", meanwhile)
     done = run("rollout", "watch", "prices")
     assert "rolled_back by test: it broke" in done.stdout
     context = click.Context(cli)

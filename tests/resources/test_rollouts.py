@@ -240,6 +240,21 @@ def test_a_variant_that_is_none_is_the_callers_fault(client: FlaskClient, begin:
     )  # fmt: skip
 
 
+def test_while_the_registry_is_away_the_status_is_what_was_last_heard(
+    client: FlaskClient, app: Flask, registry_copy: Path, begin: Callable[..., str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = f"/v1/rollouts/{begin()}"
+    router = app.extensions["mlapi"].router
+    assert client.get(path).get_json()["stale"] is False
+    registry_copy.rename(registry_copy.with_name("away"))
+    told = client.get(path).get_json()
+    assert (told["state"], told["converged"], told["workers"]) == ("running", False, [])
+    monkeypatch.setattr(router, "_monotonic", lambda: time.monotonic() + 31)
+    assert client.get(path).get_json()["stale"] is True
+    assert client.post(PREDICT, json=BODY).headers["X-Mlapi-Variant"] == "control"
+    assert client.get("/v1/rollouts/ro_unknown").status_code == 404
+
+
 def test_a_started_app_follows_by_itself(client: FlaskClient) -> None:
     client.post("/v1/rollouts", json={"model": "iris", "candidate": "2", "plan": [{"weight": 1.0}]})
     deadline = time.monotonic() + 10

@@ -10,4 +10,4 @@ def install(api: Api, services: Services) -> None:
     metadata.install(api, services.plane)
     inference.install(api, services.plane, services.config.max_body_bytes)
     explain.install(api, services.plane, services.explainers, services.config.max_body_bytes)
-    rollouts.install(api, services.desk, services.plane, services.config.max_body_bytes)
+    rollouts.install(api, services.desk, services.router, services.plane, services.config.max_body_bytes)

@@ -6,15 +6,17 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi.errors import InvalidRequest
+from mlapi.errors import InvalidRequest, RegistryError, RolloutNotFound
 from mlapi.inference.values import Target
 from mlapi.resources.api import Api, json_response, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.v1.paths import MODEL
+from mlapi.rollouts import document as rollout_document
 from mlapi.rollouts import explanation, picture, progress
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.desk import VERBS, Desk
 from mlapi.rollouts.document import Guardrail, Step
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Plan
 from mlapi.schemas import jsonbody
 from mlapi.schemas.v1 import rollouts
@@ -27,9 +29,9 @@ CREATED = 201
 _LIST, _ONE, _ASSIGNED = rollouts.Summary(many=True), rollouts.Rollout(), rollouts.Assignment()
 
 
-def install(api: Api, desk: Desk, plane: DataPlane, limit: int) -> None:
+def install(api: Api, desk: Desk, router: Router, plane: DataPlane, limit: int) -> None:
     """Put rollouts on `api`; bodies may have `limit` bytes."""
-    needs = {"desk": desk, "limit": limit}
+    needs = {"desk": desk, "router": router, "limit": limit}
     one = f"{ROLLOUTS}/<segment:rollout>"
     api.add_resource(Rollouts, ROLLOUTS, endpoint="v1-rollouts", resource_class_kwargs=needs)
     api.add_resource(Rollout, one, endpoint="v1-rollout", resource_class_kwargs=needs)
@@ -45,12 +47,23 @@ class _OfDesk(Resource):
 
     init_every_request = False
 
-    def __init__(self, desk: Desk, limit: int) -> None:
-        self._desk, self._limit = desk, limit
+    def __init__(self, desk: Desk, router: Router, limit: int) -> None:
+        self._desk, self._router, self._limit = desk, router, limit
 
-    def _standing(self, rollout_id: str) -> Response:
-        stands = progress.of(self._desk.generations, self._desk.generations.find(rollout_id))
-        return json_response(jsonbody.encode(_ONE.dump(picture.of_progress(stands))))
+    def _standing(self, rollout: str) -> Response:
+        stands = progress.of(self._desk.generations, self._found(rollout))
+        stale = stands.rollout.is_active and self._router.is_stale(stands.rollout.model)
+        return json_response(jsonbody.encode(_ONE.dump(picture.of_progress(stands, stale=stale))))
+
+    def _found(self, rollout: str) -> rollout_document.Rollout:
+        """Return the rollout on disk; while the registry cannot be read, as this process last heard of it."""
+        try:
+            return self._desk.generations.find(rollout)
+        except (RolloutNotFound, RegistryError, OSError):
+            known = self._router.known(rollout)
+            if known is None:
+                raise
+            return known
 
 
 class Rollouts(_OfDesk):

@@ -213,6 +213,7 @@ class Rollout(Summary):
     on_finish = fields.String(required=True)
     max_duration_s = fields.Float(required=True)
     converged = fields.Boolean(required=True)
+    stale = fields.Boolean(required=True)
     workers = fields.List(fields.Nested(Worker), required=True)
     arms = fields.Dict(fields.String(), fields.Nested(ArmCounts), required=True)
     evidence = fields.Dict(fields.String(), fields.Float(), required=True)
