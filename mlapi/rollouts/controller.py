@@ -55,6 +55,7 @@ class Controller:
     ) -> None:
         self._generations, self._router, self._wall, self._monotonic = generations, router, wall, monotonic
         self._watches: dict[str, _Watch] = {}
+        self._troubled: set[str] = set()
         self._started_in: int | None = None
 
     def start(self) -> None:
@@ -72,8 +73,11 @@ class Controller:
         for rollout in active:
             try:
                 self._judge(rollout)
+                self._troubled.discard(rollout.id)
             except (MlapiError, OSError) as error:
-                log.warning("a rollout cannot be controlled", extra={"rollout": rollout.id, "error": str(error)})
+                if rollout.id not in self._troubled:  # once, not every five seconds
+                    log.warning("a rollout cannot be controlled", extra={"rollout": rollout.id, "error": str(error)})
+                self._troubled.add(rollout.id)
 
     def _control(self) -> None:
         forever = threading.Event()

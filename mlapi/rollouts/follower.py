@@ -125,7 +125,10 @@ class RolloutFollower:
             except RolloutConflict:
                 pass  # it has ended already
             except (MlapiError, OSError) as error:
-                log.warning("a rollback cannot be written", extra={"rollout": division.rollout.id, "error": str(error)})
+                if self._writable:  # once, not twice a second
+                    name = division.rollout.id
+                    log.warning("a rollback cannot be written", extra={"rollout": name, "error": str(error)})
+                self._writable = False
                 continue
             del self._trips[division.rollout.id]
 

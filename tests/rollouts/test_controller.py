@@ -140,6 +140,24 @@ def test_a_transition_is_written_only_onto_the_generation_that_was_judged(
     assert (host.now(rollout).state, host.now(rollout).generation) == ("paused", 2)
 
 
+def test_a_registry_that_cannot_be_written_is_told_once_and_stops_no_other(
+    host: Host, event: Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    rollout = host.begin()
+    host.follower.tick()
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlapi.registry.durable.claimed", refuse)
+        host.pass_time(60)
+    assert [record.message for record in caplog.records].count("a rollout cannot be controlled") == 1
+    host.serve(rollout, event, 300)
+    host.pass_time(80)
+    assert host.now(rollout).place == "running:1"
+
+
 def test_a_wall_clock_that_jumps_opens_no_gate(host: Host, event: Event) -> None:
     rollout = host.begin()
     host.pass_time(5)
