@@ -157,5 +157,6 @@ class _Watch:
         took = [*spent, 0, 0][:PHASES]
         outputs = None if response is None else response.outputs
         return InferenceEvent(
-            target, self.version, self.rows, took[0], took[1], took[2], outputs, error, self.assignment,
+            target, self.version, self.rows, took[0], took[1], took[2], outputs, error,
+            assignment=self.assignment,
         )
