@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response, abort, request
 from flask_restful import Resource
 
 from mlapi.errors import InvalidRequest, RegistryError, RolloutNotFound
@@ -26,7 +26,7 @@ ROLLOUTS = "/v1/rollouts"
 BY = "api"
 CREATED = 201
 
-_LIST, _ONE, _ASSIGNED = rollouts.Summary(many=True), rollouts.Rollout(), rollouts.Assignment()
+_LIST, _ONE, _ASSIGNED = rollouts.RolloutList(), rollouts.Rollout(), rollouts.Assignment()
 
 
 def install(api: Api, desk: Desk, router: Router, plane: DataPlane, limit: int) -> None:
@@ -34,10 +34,9 @@ def install(api: Api, desk: Desk, router: Router, plane: DataPlane, limit: int) 
     needs = {"desk": desk, "router": router, "limit": limit}
     one = f"{ROLLOUTS}/<segment:rollout>"
     api.add_resource(Rollouts, ROLLOUTS, endpoint="v1-rollouts", resource_class_kwargs=needs)
+    api.add_resource(Start, ROLLOUTS, endpoint="v1-rollout-start", resource_class_kwargs=needs)
     api.add_resource(Rollout, one, endpoint="v1-rollout", resource_class_kwargs=needs)
-    api.add_resource(
-        Verb, *(f"{one}:<any({','.join(VERBS)}):verb>",), endpoint="v1-rollout-verb", resource_class_kwargs=needs,
-    )
+    api.add_resource(Verb, f"{one}:<segment:verb>", endpoint="v1-rollout-verb", resource_class_kwargs=needs)
     asks = {"desk": desk, "plane": plane}
     api.add_resource(Assignment, f"{MODEL}/assignment", endpoint="v1-assignment", resource_class_kwargs=asks)
 
@@ -73,7 +72,11 @@ class Rollouts(_OfDesk):
         """Return one row a rollout, by model, oldest first; `?model=NAME` keeps those of one."""
         model = request.args.get("model")
         rows = [picture.summary(one) for one in self._desk.all() if model in {None, one.model}]
-        return json_response(jsonbody.encode({"rollouts": _LIST.dump(rows)}))
+        return json_response(jsonbody.encode(_LIST.dump({"rollouts": rows})))
+
+
+class Start(_OfDesk):
+    """Starting a rollout."""
 
     def post(self) -> Response:
         """Start a rollout and return it."""
@@ -99,6 +102,8 @@ class Verb(_OfDesk):
 
     def post(self, rollout: str, verb: str) -> Response:
         """Pause, resume, promote, abort or release it, and return how it stands then."""
+        if verb not in VERBS:
+            abort(404)
         why = rollouts.load_why(read_body(self._limit))
         self._desk.change(self._desk.generations.find(rollout), verb, (BY, why or verb))
         return self._standing(rollout)

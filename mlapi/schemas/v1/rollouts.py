@@ -167,6 +167,12 @@ class Summary(Envelope):
     holds = fields.Boolean(required=True)
 
 
+class RolloutList(Envelope):
+    """GET /v1/rollouts."""
+
+    rollouts = fields.List(fields.Nested(Summary), required=True)
+
+
 class Change(Envelope):
     """One entry of the history."""
 
