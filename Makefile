@@ -9,7 +9,7 @@ CLIENTS := .venv-clients
 INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint type imports unit clients lowest reliability hot-reload lock clean
+.PHONY: help serve demo test lint type imports unit clients lowest reliability bench hot-reload lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lowest: $(LOWEST)/ready  ## the fast tests on the oldest supported libraries
 
 reliability: $(DEV)/ready  ## the full sweeps: kills, full disks, corrupt files, races; prints counts
 	$(DEV)/bin/python -m tests.reliability
+
+bench: $(DEV)/ready  ## mlapi under load beside the bare limits (needs wrk); BENCH=--quick for a minute of it
+	$(DEV)/bin/python benchmarks/serving.py $(BENCH)
 
 hot-reload: $(DEV)/ready  ## load on two workers while 20 versions are published and a label moves 20 times
 	$(DEV)/bin/python benchmarks/hot_reload.py

@@ -4,8 +4,8 @@ from flask import Flask
 
 from mlapi.bootstrap import build_services
 from mlapi.config import Config
-from mlapi.resources import access, errors, health, invocations, v1, v2, variants
-from mlapi.resources.api import Api, Segment
+from mlapi.resources import access, errors, health, invocations, openapi, v1, v2, variants
+from mlapi.resources.api import VALIDATE, Api, Segment
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -22,6 +22,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config[VALIDATE] = settings.validate_responses == "on"
     app.before_request(services.start)
     access.install(app)
     variants.install(app)
@@ -31,4 +32,5 @@ def create_app(config: Config | None = None) -> Flask:
     v2.install(api, services)
     invocations.install(api, services.plane, settings.max_body_bytes, settings.invocations_model)
     health.install(api, services.live)
+    openapi.install(api, services)
     return app

@@ -11,6 +11,7 @@ from mlapi.registry import durable
 from mlapi.registry.follower import Follower
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
+from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
 from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.controller import Controller
@@ -61,15 +62,15 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
-    shared = durable.volatile_folder(config.run_folder)
+    shared = folder_of_run(config.run_folder)
     store, orders = Store(config.registry), Orders(shared)
-    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes)
+    live = LiveRegistry(store, config.poll_seconds, config.max_artifact_bytes, plans=config.plans == "on")
     live.preload()
     statistics = Statistics(shared, durable.swap)
     generations, router, counters = Generations(store), Router(live, told), Counters()
     rollouts = RolloutFollower(generations, router, counters)
     watching = (statistics.observe, counters.observe, Breaker(rollouts.trip).observe, *observers)
-    plane = DataPlane(live, router.route, watching, treat=router.treat)
+    plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
     return Services(

@@ -54,6 +54,10 @@ class Client:
             raise ServerUnreachable(msg)
         return predictions
 
+    def post(self, path: str, body: bytes) -> dict[str, Any]:
+        """Return the JSON object that a path answers to a body; raises as `predict` does."""
+        return self._ask(path, body)
+
     def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} if body else {}
         try:

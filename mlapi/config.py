@@ -36,6 +36,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
+def _switch(text: str) -> str:
+    if text.lower() not in {"on", "off"}:
+        raise ValueError(text)
+    return text.lower()
+
+
 def _model(text: str) -> str:
     if not text:
         raise ValueError(text)
@@ -78,14 +84,35 @@ class Config:
     max_artifact_bytes: int = _setting(
         8 * 2**30, _positive, "bytes, >= 1", "largest model file that is loaded",
     )
+    plans: str = _setting(
+        "on", _switch, "on or off", "whether versions answer through their proven plans",
+    )
     run_folder: Path | None = _setting(
         None, _folder, "a folder", "where the workers of one server share counters and orders; default: one of its own",
     )
     invocations_model: str | None = _setting(
         None, _model, "NAME, NAME/VERSION or NAME@LABEL", "the model behind /invocations; default: the only one",
     )
+    validate_responses: str = _setting(
+        "on", _switch, "on or off", "whether answers are checked by their schemas before they leave",
+    )
     poll_seconds: float = _setting(
         0.5, _seconds, "seconds > 0", "how often a worker looks for changes in the registry",
+    )
+    read_seconds: float = _setting(
+        10.0, _seconds, "seconds > 0", "time for a request to arrive whole; larger ones get more, at 64 KiB a second",
+    )
+    write_seconds: float = _setting(
+        10.0, _seconds, "seconds > 0", "time for a caller to take in what it does not read",
+    )
+    request_seconds: float = _setting(
+        30.0, _seconds, "seconds > 0", "time for an answer; 504 after it, also while the model is still computing",
+    )
+    queue: int = _setting(
+        64, _positive, "a whole number >= 1", "requests of a worker that may wait for a thread; 503 beyond",
+    )
+    express: str = _setting(
+        "on", _switch, "on or off", "whether plain inference is answered on the worker's event loop",
     )
     graceful_seconds: int = _setting(
         10, _positive, "seconds, >= 1", "time for requests in flight when the server stops",

@@ -17,6 +17,7 @@
     ├── NotExplainable              nothing here can say why this model answers as it does
     ├── ModelRefusedInput           the model itself raised ValueError on the values
     ├── ModelFailed                 the model raised anything else
+    │   └── InvalidAnswer           an answer that the signature or its schema does not allow
     ├── RegistryError
     │   ├── InvalidName             a name, version or label outside the grammar
     │   ├── VersionRefused          a version that is not loaded, with the reason (quarantine)
@@ -140,6 +141,10 @@ class ModelRefusedInput(MlapiError):
 
 class ModelFailed(MlapiError):
     """The model raised something else than ValueError; the detail is for the log alone."""
+
+
+class InvalidAnswer(ModelFailed):
+    """An answer that the signature or the answer's own schema does not allow; the detail is for the log alone."""
 
 
 class RegistryError(MlapiError):

@@ -13,19 +13,28 @@ READ: list[tuple[str, str, Any]] = [
     ("registry", "/srv/models", Path("/srv/models")), ("registry", "models", Path("models")),
     ("bind", "0.0.0.0:80", "0.0.0.0:80"), ("bind", "[::1]:8000", "[::1]:8000"), ("bind", "localhost:0", "localhost:0"),
     ("workers", "1", 1), ("threads", "32", 32), ("compute_threads", "8", 8), ("max_body_bytes", "1", 1),
-    ("max_artifact_bytes", "1073741824", 2**30), ("poll_seconds", "0.25", 0.25), ("poll_seconds", "3", 3.0),
+    ("max_artifact_bytes", "1073741824", 2**30), ("validate_responses", "off", "off"),
+    ("validate_responses", "ON", "on"), ("poll_seconds", "0.25", 0.25), ("poll_seconds", "3", 3.0),
     ("run_folder", "/run/m", Path("/run/m")), ("invocations_model", "iris@stable", "iris@stable"),
+    ("read_seconds", "2.5", 2.5), ("write_seconds", "60", 60.0), ("request_seconds", "5", 5.0), ("queue", "8", 8),
+    ("express", "off", "off"), ("express", "ON", "on"),
     ("graceful_seconds", "30", 30), ("log_level", "debug", "debug"), ("log_level", "WARNING", "warning"),
+    ("plans", "off", "off"), ("plans", "ON", "on"),
 ]  # fmt: skip
 
-WHOLE = ("workers", "threads", "compute_threads", "max_body_bytes", "max_artifact_bytes", "graceful_seconds")
+WHOLE = ("workers", "threads", "compute_threads", "max_body_bytes", "max_artifact_bytes", "graceful_seconds", "queue")
+SECONDS = ("poll_seconds", "read_seconds", "write_seconds", "request_seconds")
 REFUSED = [
     *((name, text) for name in WHOLE for text in ("0", "-1", "", "two", "1.0", "1_0", "1e3", " 1", "٣", "9" * 5000)),
-    *(("poll_seconds", text) for text in ("0", "-0.5", "", "fast", "nan", "inf", "-inf", "1e999", "1_0.5")),
+    *((name, text) for name in SECONDS
+      for text in ("0", "-0.5", "", "fast", "nan", "inf", "-inf", "1e999", "1_0.5")),
+    *(("express", text) for text in ("", "yes", "1", "true", "on ")),
     *(("bind", text) for text in ("", "8000", ":8000", "localhost", "localhost:", "localhost:http", "localhost:65536",
                                   "localhost:-1", "localhost:٨٠", "localhost:8_0")),
     *(("log_level", text) for text in ("", "loud", "warn", "10", "info ")),
+    *(("validate_responses", text) for text in ("", "yes", "0", "1", "false", " on")),
     ("registry", ""), ("run_folder", ""), ("invocations_model", ""),
+    *(("plans", text) for text in ("", "yes", "1", "off ")),
 ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 REQUEST = re.compile(r"```http\n(\w+) (\S+)\n(.*?)```\n```json\n(.*?)\n```", re.DOTALL)
+BEGINNING = re.compile(r"```http\n(\w+) (\S+)\n```\n```text\n(.*?)\n```", re.DOTALL)
 ROLLOUT = "ro_k7q2m4xa"
 CURL = re.compile(r"```sh\n(curl .*?)\n```(?:\n\n```json\n(.*?)\n```)?", re.DOTALL)
 
@@ -67,6 +68,15 @@ def as_printed(answer: Any) -> Any:
     if isinstance(document, dict) and "workers" in document:
         document |= {"workers": [], "converged": False}
     return document
+
+
+@pytest.mark.parametrize(("method", "path", "start"), BEGINNING.findall((DOCS / "protocols.md").read_text()))
+def test_an_answer_of_which_the_page_shows_the_beginning_begins_so(
+    client: FlaskClient, method: str, path: str, start: str,
+) -> None:
+    response = client.open(path, method=method)
+    assert response.status_code == 200
+    assert response.get_data(as_text=True).startswith(start)
 
 
 @pytest.mark.parametrize(("line", "answer"), CURL.findall(README))

@@ -29,6 +29,7 @@ COMMANDS = {
     "publish": "Publish a trained model file as the next version.",
     "serve": "Serve the registry over REST.",
     "predict": "Ask a running server, or the registry itself, for predictions.",
+    "bench": "Measure how fast a version is served.",
     "list": "List models, versions, labels and what is refused.",
     "show": "Show one version: signature, metrics, files, memory.",
     "card": "Show the model card of a version.",

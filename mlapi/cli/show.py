@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mlapi.cli.output import human_bytes, json_option, print_json, print_table, registry_option, stdout
+from mlapi.cli.plan_table import plan_of, print_plan
 from mlapi.cli.signature_table import print_signature
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.store import Store
@@ -17,7 +18,7 @@ from mlapi.registry.store import Store
 @registry_option
 @json_option
 def command(name: str, version: int | None, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
-    """Show VERSION of NAME (default: the newest): signature, metrics, files, and the memory it takes.
+    """Show VERSION of NAME (default: the newest): signature, metrics, files, memory, and its prediction plan.
 
     \b
     Examples:
@@ -29,11 +30,14 @@ def command(name: str, version: int | None, registry: Path, as_json: bool) -> No
     manifest = store.manifest(name, number)
     labels = [label for label, held in store.labels(name).items() if held == number]
     if as_json:
-        print_json({**asdict(manifest), "labels": labels, "folder": store.folder(name, number)})
+        plan = plan_of(store, manifest)
+        print_json({**asdict(manifest), "labels": labels, "folder": store.folder(name, number), "plan": plan})
         return
     print_table(["", ""], [[key, value] for key, value in _facts(manifest, labels).items() if value])
     stdout.print()
     print_signature(manifest.signature)
+    stdout.print()
+    print_plan(plan_of(store, manifest))
     stdout.print()
     print_table(["file", "bytes", "sha256"], [[entry.name, entry.size, entry.sha256] for entry in manifest.files])
 

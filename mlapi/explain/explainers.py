@@ -3,17 +3,20 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 from mlapi.errors import InvalidRequest, NotExplainable
-from mlapi.explain.exact import Exact, exact
 from mlapi.explain.permutation import Permutation
 from mlapi.explain.subject import Subject
 from mlapi.explain.values import Contributions, Explained, Explanation
 from mlapi.inference.values import Array, rows_of
 from mlapi.registry import reference
 from mlapi.registry.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from mlapi.explain.exact import Exact
 
 KEPT = 32
 """Versions whose explainers are kept; the one that was not asked for longest goes first."""
@@ -25,13 +28,15 @@ MOST_ROWS = {"linear": 10_000, "tree": 1_000, "permutation": 100}
 PROVEN_ROWS = 20
 NO_SHAP = "explanations of this model need shap on the server: pip install 'mlapi[explain]'"
 
-_Method = Exact | Permutation
+_Method = Union["Exact", Permutation]
 
 
 class Explainer:
     """Explains one version: exactly where that is proven to add up, by permutations otherwise."""
 
     def __init__(self, loaded: LoadedModel) -> None:
+        from mlapi.explain.exact import exact  # noqa: PLC0415 (a second that servers which explain nothing must not pay)
+
         self._subject = Subject(loaded)
         self._exact = self._proven(exact(self._subject))
         self._permutation = self._by_permutation() if self._exact is None else None
@@ -54,7 +59,7 @@ class Explainer:
         missing = self._answers(inputs, self._permutation) - found.base - found.values.sum(axis=1)
         return self._explained(inputs, self._permutation, found, missing)
 
-    def _proven(self, method: Exact | None) -> Exact | None:
+    def _proven(self, method: "Exact | None") -> "Exact | None":
         if method is None:
             return None
         rows = reference.head(self._subject.background, PROVEN_ROWS)
@@ -98,25 +103,42 @@ class Explainer:
         return Explained(method.method, tuple(rows))
 
 
+class _Place:
+    """The place of one version's explainer: who builds it holds this lock and no other."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.predictor = loaded.predictor
+        self._loaded, self._lock = loaded, threading.Lock()
+        self._explainer: Explainer | None = None
+
+    def explainer(self) -> Explainer:
+        with self._lock:
+            if self._explainer is None:
+                self._explainer = Explainer(self._loaded)
+            return self._explainer
+
+
 class Explainers:
-    """The explainers of all versions, each built when it is first asked for; never on the way to a prediction."""
+    """The explainers of all versions, each built when it is first asked for; never on the way to a prediction.
+
+    Building takes seconds, for which only those wait who ask for the same version.
+    """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], tuple[object, Explainer]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], _Place] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, loaded: LoadedModel) -> Explainer:
         """Return the explainer of a version; raises NotExplainable where there is none."""
         key = (loaded.manifest.name, loaded.manifest.version)
         with self._lock:
-            predictor, explainer = self._kept.get(key, (None, None))
-            if explainer is None or predictor is not loaded.predictor:  # loaded anew since
-                explainer = Explainer(loaded)
-            self._kept[key] = (loaded.predictor, explainer)
+            place = self._kept.get(key)
+            if place is None or place.predictor is not loaded.predictor:  # loaded anew since
+                place = self._kept[key] = _Place(loaded)
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return explainer
+        return place.explainer()
 
 
 def _rounded_up(values: Array, missing: float) -> Array:

@@ -4,8 +4,9 @@ Columns that are "not known" take the values of reference rows. A permutation is
 backwards, so that base value and contributions add up however few of them there are.
 """
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -23,6 +24,34 @@ SEED = 0
 
 _GLOBAL_RANDOM = threading.Lock()
 """shap seeds and uses numpy's global generator; other users of it find it as they left it."""
+
+
+class _Generator:
+    """numpy's global generator, borrowed by one explanation: held while shap works, given back while the model does."""
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def take(self) -> None:
+        _GLOBAL_RANDOM.acquire()
+        self._theirs = np.random.get_state()  # noqa: NPY002 (shap's generator)
+
+    def give_back(self) -> None:
+        np.random.set_state(self._theirs)  # noqa: NPY002 (see above)
+        _GLOBAL_RANDOM.release()
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        ours = np.random.get_state()  # noqa: NPY002 (see above)
+        self.give_back()
+        try:
+            yield
+        finally:
+            self.take()
+            np.random.set_state(ours)  # noqa: NPY002 (see above)
 
 
 class Permutation:
@@ -48,17 +77,16 @@ class Permutation:
         subject, count = self._subject, rows_of(self._background)
         grid = subject.grid(self._background, inputs)
 
+        generator = _Generator()
+
         def ask(numbers: Array) -> Array:
-            return subject.answers(grid.inputs(numbers), subject.output)
+            with generator.lent():
+                return subject.answers(grid.inputs(numbers), subject.output)
 
         masker = self._shap.maskers.Independent(grid.numbers[:count], max_samples=count)
-        with _GLOBAL_RANDOM:
-            state = np.random.get_state()  # noqa: NPY002 (shap's generator)
-            try:
-                explainer = self._shap.explainers.Permutation(ask, masker, seed=SEED)
-                found = explainer(grid.numbers[count:], max_evals=self._evaluations, batch_size=AT_ONCE, silent=True)
-            finally:
-                np.random.set_state(state)  # noqa: NPY002 (see above)
+        with generator:
+            explainer = self._shap.explainers.Permutation(ask, masker, seed=SEED)
+            found = explainer(grid.numbers[count:], max_evals=self._evaluations, batch_size=AT_ONCE, silent=True)
         width = len(subject.columns)
         values = np.asarray(found.values, dtype="f8").reshape(rows_of(inputs), width, -1)
         base = np.asarray(found.base_values, dtype="f8").reshape(rows_of(inputs), -1)[0]

@@ -3,7 +3,7 @@
 The kinds of a list are looked at as a set; only a list with a misfit is walked, to name the misfit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ LARGEST_DOUBLE = int(np.finfo("f8").max)
 _FLOATS = {"FP16", "FP32", "FP64"}
 _KINDS: dict[str, set[type]] = {"BYTES": {str}, "BOOL": {bool}}
 _NUMBERS: set[type] = {int, float}
+_STRAIGHT: dict[str, set[type]] = {"FP64": {int, float}, "INT64": {int}, "BOOL": {bool}, "BYTES": {str}}
+_DTYPES = {datatype: np.dtype(name) for datatype, name in NUMPY_TYPES.items()}
 _GOT = {str: "text", bool: "true or false", type(None): "null", dict: "an object", list: "a list",
         int: "a number", float: "a number"}  # fmt: skip
 
@@ -41,6 +43,18 @@ def array_of(
     if datatype in _FLOATS or datatype == "BOOL":
         return _floats(values, datatype, where, faults)
     return _integers(values, datatype, where, faults)
+
+
+def straight(values: Sequence[Any], datatype: str) -> Array | None:
+    """Return what `array_of` does where all values are of the one kind that needs no more than that, else None."""
+    if datatype not in _STRAIGHT or not _STRAIGHT[datatype].issuperset(map(type, values)):
+        return None
+    if datatype == "BYTES":
+        return _objects(values)
+    try:
+        return np.array(values, _DTYPES[datatype])
+    except OverflowError:  # an integer beyond the datatype
+        return None
 
 
 def cast(array: Array, datatype: str, where: Where, faults: Faults) -> Array | None:
@@ -69,7 +83,7 @@ def _bits(values: list[Any], kinds: set[type], datatype: str) -> bool:
     return datatype == "BOOL" and kinds <= {bool, int} and set(values) <= {0, 1}
 
 
-def _objects(values: list[Any]) -> Array:
+def _objects(values: Sequence[Any]) -> Array:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -15,9 +15,10 @@ from mlapi.inference import tensorbytes
 from mlapi.inference.arrays import Where, array_of, cast
 from mlapi.inference.checks import check_batch, check_lengths, check_names, listed, places
 from mlapi.inference.faults import Faults
+from mlapi.inference.fitting import fitting, refused
 from mlapi.inference.signature import Signature, TensorSpec
 from mlapi.inference.table import table_arrays
-from mlapi.inference.values import Array, Columns, Inputs, LoneArray, RawTensor, Rows, Table, Tensors
+from mlapi.inference.values import Array, Columns, Inputs, LoneArray, Numbers, RawTensor, Rows, Table, Tensors
 
 
 def conform(inputs: Inputs, signature: Signature) -> dict[str, Array]:
@@ -26,7 +27,15 @@ def conform(inputs: Inputs, signature: Signature) -> dict[str, Array]:
     Raises SignatureMismatch with every fault: unknown or missing columns, ragged or empty batches,
     values of another type, missing values and unseen categories where the signature refuses them.
     """
+    arrays = fitting(inputs, signature)
+    return _conformed(inputs, signature) if arrays is None else arrays
+
+
+def _conformed(inputs: Inputs, signature: Signature) -> dict[str, Array]:
+    """Return what `conform` does, the long way round: for inputs that must be cast, or refused in words."""
     faults = Faults(SignatureMismatch)
+    if isinstance(inputs, Numbers):
+        inputs = inputs.decoded()
     if isinstance(inputs, RawTensor):
         arrays = _raw(inputs.data, signature, faults)
     elif isinstance(inputs, Tensors):
@@ -256,6 +265,8 @@ def _unwrap(values: list[Any], *, by_row: bool) -> list[Any]:
 
 
 def _check_values(array: Array, spec: TensorSpec, where: Where, faults: Faults) -> None:
+    if not refused(array, spec):
+        return
     missing: list[int] = []
     if array.dtype.kind == "f" and not spec.nullable:
         missing = np.flatnonzero(np.isnan(array)).tolist()

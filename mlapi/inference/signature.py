@@ -5,7 +5,10 @@ dimension is the batch and always -1.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
 
 Form = Literal["matrix", "columns"]
 Unseen = Literal["refuse", "accept"]
@@ -28,7 +31,7 @@ def wanted(datatype: str) -> str:
     return WORDS.get(datatype, "an integer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what every request asks of it is worked out once
 class TensorSpec:
     """One tensor: name, datatype, shape with the batch first, and what its values may be.
 
@@ -45,13 +48,28 @@ class TensorSpec:
     minimum: float | None = None
     maximum: float | None = None
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The number of values a row has in this tensor."""
         return self.shape[1] if len(self.shape) > 1 else 1
 
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype of its values."""
+        return np.dtype(NUMPY_TYPES[self.datatype])
 
-@dataclass(frozen=True, slots=True)
+    @cached_property
+    def only(self) -> frozenset[str] | None:
+        """The only texts it takes, or None where it takes all."""
+        return frozenset(self.categories) if self.categories and self.unseen == "refuse" else None
+
+    @cached_property
+    def picky(self) -> bool:
+        """Whether it refuses some values of its datatype: missing ones, or texts that are no category."""
+        return self.only is not None or (not self.nullable and self.dtype.kind in "fO")
+
+
+@dataclass(frozen=True)
 class Signature:
     """All inputs and outputs of a version.
 
@@ -64,12 +82,19 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
     features: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names of the inputs, in declared order."""
         return tuple(spec.name for spec in self.inputs)
 
-    @property
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names by which its values may be given one by one: none for a matrix without, or of its own name."""
+        if self.form == "columns":
+            return self.input_names
+        return self.features if self.inputs[0].name not in self.features else ()
+
+    @cached_property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in declared order."""
         return tuple(spec.name for spec in self.outputs)

@@ -1,16 +1,18 @@
 """Tables made to fit a signature: columns by name, in any order, with missing values where the signature has them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from mlapi.inference.arrays import Where, array_of, cast
+from mlapi.inference.arrays import Where, array_of, cast, straight
 from mlapi.inference.cells import decoded
 from mlapi.inference.checks import check_lengths, check_names, listed, places
 from mlapi.inference.faults import Faults
 from mlapi.inference.signature import Signature
 from mlapi.inference.values import Array, Table
+from mlapi.inference.wholecolumns import whole_column
 
 FLOATS = {"FP16", "FP32", "FP64"}
 
@@ -34,6 +36,11 @@ def table_arrays(table: Table, signature: Signature, faults: Faults) -> dict[str
         return {name: array for name, array in found.items() if array is not None}
     spec = signature.inputs[0]
     place, width = places(spec, signature), spec.width
+    if table.written:
+        cells = list(chain.from_iterable(zip(*columns.values(), strict=True)))
+        array = whole_column(cells, spec.datatype)
+        if array is not None:
+            return {spec.name: array.reshape(-1, width)}
     arrays = [
         _array(values, spec.datatype, _within(place, j, width), faults, written=table.written)
         for j, values in enumerate(columns.values())
@@ -63,6 +70,10 @@ def _within(place: Where, column: int, width: int) -> Where:
 
 
 def _array(column: Column, datatype: str, where: Where, faults: Faults, *, written: bool) -> Array | None:
+    if isinstance(column, list):
+        plain = whole_column(column, datatype) if written else straight(column, datatype)
+        if plain is not None:
+            return plain
     values = decoded(column, datatype) if written else column
     if isinstance(values, np.ndarray):
         if datatype not in FLOATS and values.dtype.kind == "f" and _lacks(np.isnan(values), where, faults):

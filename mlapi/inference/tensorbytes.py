@@ -15,29 +15,30 @@ from mlapi.inference.values import Array
 PREFIX = struct.Struct("<I")
 
 
-def decode(data: bytes, datatype: str, shape: list[int], name: str, faults: Faults) -> Array | None:
+def decode(data: bytes | memoryview, datatype: str, shape: list[int], name: str, faults: Faults) -> Array | None:
     """Return the tensor in `data`, or None after noting why it is none of this datatype and shape.
 
     The number of bytes is compared before anything is allocated; `name` is the tensor in messages.
     """
     if datatype == "BYTES":
-        texts = _texts(data, prod(shape), name, faults)
+        texts = _texts(bytes(data), prod(shape), name, faults)
         return None if texts is None else texts.reshape(shape)
     wire = np.dtype(NUMPY_TYPES[datatype])
     if len(data) != prod(shape) * wire.itemsize:
         wanted = prod(shape) * wire.itemsize
         faults.add(f"input {name} has {len(data)} bytes; its shape {shape} of {datatype} wants {wanted}")
         return None
-    if datatype == "BOOL" and data.translate(None, b"\x00\x01"):
+    if datatype == "BOOL" and bytes(data).translate(None, b"\x00\x01"):
         faults.add(f"input {name}: expected bytes of 0 and 1 for BOOL")
         return None
-    return np.frombuffer(bytearray(data), dtype=wire).reshape(shape)  # writable: some models work in place
+    # one copy: aligned, wherever the JSON part ends, and writable, since some models work in place
+    return np.frombuffer(data, dtype=wire).reshape(shape).copy()
 
 
-def encode(array: Array, datatype: str) -> bytes:
-    """Return the bytes of a tensor."""
+def encode(array: Array, datatype: str) -> bytes | memoryview:
+    """Return the bytes of a tensor, those of the array itself where it has them in this order."""
     if datatype != "BYTES":
-        return np.ascontiguousarray(array, dtype=NUMPY_TYPES[datatype]).tobytes()
+        return np.ascontiguousarray(array, dtype=NUMPY_TYPES[datatype]).data.cast("B")
     texts = [str(text).encode() for text in array.reshape(-1)]
     return b"".join(part for text in texts for part in (PREFIX.pack(len(text)), text))
 

@@ -1,6 +1,10 @@
-"""What a protocol hands to the core and gets back: requests, responses and events."""
+"""What a protocol hands to the core and gets back: requests, responses and events.
 
-from collections.abc import Mapping
+None of these is changed once it is made. Those that are made for every request do without Python's enforcement
+of that (`frozen`), which makes them at three times the cost.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +35,20 @@ class Columns:
     """Whole tensors, still as decoded: one by itself, or an object of them by name."""
 
     values: list[Any] | dict[str, Any]
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Rows or columns of which nothing but numbers can be told: `array` are they as doubles, `[n, k]`.
+
+    `decoded` gives them as they were decoded, which a signature may need that asks for more than doubles.
+    `complete`: none of them is NaN, for certain.
+    """
+
+    array: Array
+    decoded: Callable[[], Rows | Columns]
+    by_row: bool = True
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +84,10 @@ class Table:
     written: bool = False
 
 
-Inputs = Rows | Columns | Tensors | RawTensor | LoneArray | Table
+Inputs = Rows | Columns | Numbers | Tensors | RawTensor | LoneArray | Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceRequest:
     """One inference as a protocol asks for it; `outputs` are names, None for all, () for the first.
 
@@ -105,7 +123,7 @@ class Assignment:
     fell_back: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceResponse:
     """The answer: arrays by output name, batch first, in the datatypes of the signature.
 
@@ -121,14 +139,15 @@ class InferenceResponse:
     assignment: Assignment | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferenceEvent:
     """What an observer learns of one inference, answered or failed.
 
     `rows` is 0 where the request failed before its rows were counted; `version` is None where it failed
     before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
     input, predicting, writing the answer. `error` is the exception the caller will get; `assignment` is
-    there where a rollout decided.
+    there where a rollout decided. Of requests that were predicted together each has the whole time of that
+    prediction, and one of them its `executions`.
     """
 
     target: Target
@@ -139,6 +158,7 @@ class InferenceEvent:
     output_ns: int
     outputs: Mapping[str, Array] | None
     error: Exception | None
+    executions: int = 1
     assignment: Assignment | None = None
 
     @property

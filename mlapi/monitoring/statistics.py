@@ -11,9 +11,9 @@ import os
 import secrets
 import threading
 import time
-from collections import Counter
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from mlapi.inference.values import InferenceEvent
@@ -27,9 +27,6 @@ FILE = "statistics-"
 MILLISECOND = 1_000_000
 
 log = logging.getLogger("mlapi.statistics")
-
-Key = tuple[str, int, str, int]
-"""Model, version, what is counted, and the batch size it belongs to (0: all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,30 @@ class VersionStatistics:
     batches: dict[int, dict[str, Duration]]
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What requests of one size asked of one version: how many, their rows, and nanoseconds by phase."""
+
+    count: int = 0
+    rows: int = 0
+    executions: int = 0
+    input_ns: int = 0
+    predict_ns: int = 0
+    output_ns: int = 0
+    last_ms: int = 0
+
+    def add(self, other: "_Counts") -> None:
+        """Add what another process, or another size, has counted."""
+        for name in ("count", "rows", "executions", "input_ns", "predict_ns", "output_ns"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.last_ms = max(self.last_ms, other.last_ms)
+
+    def phases(self) -> dict[str, Duration]:
+        """Return the time of each phase."""
+        times = (self.input_ns, self.predict_ns, self.output_ns)
+        return {phase: Duration(self.count, ns) for phase, ns in zip(PHASES, times, strict=True)}
+
+
 class Statistics:
     """Counts inferences; an observer of the data plane.
 
@@ -67,27 +88,29 @@ class Statistics:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._started_in: int | None = None
         self._begin()
+        # A forked worker begins at zero: what its parent counted is in the parent's file.
+        again = weakref.WeakMethod(self._begin)
+        os.register_at_fork(after_in_child=lambda: (begin := again()) and begin())
 
     def observe(self, event: InferenceEvent) -> None:
         """Count one inference, answered or failed; one whose version is unknown is not counted."""
         if event.version is None:
             return
         with self._lock:
-            self._own_process()
-            if event.error is not None:
-                self._add(event, FAIL, event.total_ns)
+            if event.error is None:
+                self._succeeded(event, event.version, self._clock() // MILLISECOND)
             else:
-                self._succeeded(event, self._clock() // MILLISECOND)
+                count, ns = self._failed.get((event.target.model, event.version), (0, 0))
+                self._failed[event.target.model, event.version] = count + 1, ns + event.total_ns
             self._unwritten = True
 
     def flush(self) -> None:
         """Write the counters of this process where the other workers read them; requests do not wait for it."""
         with self._writing:
             with self._lock:
-                self._own_process()
                 if not self._unwritten:
                     return
-                rows = [[*key, value] for key, value in self._counts.items()]
+                rows = self._rows()
                 self._unwritten = False
             try:
                 self._write(self._folder / f"{FILE}{self._own}.json", json.dumps(rows).encode())
@@ -113,57 +136,54 @@ class Statistics:
     def total(self, name: str, version: int) -> VersionStatistics:
         """Return the counters of a version over all workers; zeros where it was never asked."""
         self.flush()
-        sums: Counter[tuple[str, int]] = Counter()
-        last = 0
+        sizes: dict[int, _Counts] = {}
+        failed = Duration(0, 0)
         for file in self._folder.glob(f"{FILE}*.json"):
-            for model, number, what, batch, value in json.loads(file.read_bytes()):
-                if (model, number) == (name, version):
-                    if what == "last_inference":
-                        last = max(last, value)
-                    else:
-                        sums[what, batch] += value
-        return _statistics(name, version, last, sums)
+            for model, number, size, *counts in json.loads(file.read_bytes()):
+                if (model, number) != (name, version):
+                    continue
+                if size == FAIL:
+                    failed = Duration(failed.count + counts[0], failed.ns + counts[1])
+                else:
+                    sizes.setdefault(size, _Counts()).add(_Counts(*counts))
+        return _statistics(name, version, sizes, failed)
 
-    def _succeeded(self, event: InferenceEvent, now_ms: int) -> None:
-        self._add(event, SUCCESS, event.total_ns)
-        self._count(event, "inference_count", event.rows)
-        self._count(event, "execution_count", 1)
-        times = (event.input_ns, event.predict_ns, event.output_ns)
-        sizes = self._sizes.setdefault((event.target.model, event.version or 0), set())
-        if len(sizes) < MOST_BATCH_SIZES:
-            sizes.add(event.rows)
-        for phase, ns in zip(PHASES, times, strict=True):
-            self._add(event, phase, ns)
-            if event.rows in sizes:
-                self._add(event, phase, ns, event.rows)
-        self._counts[event.target.model, event.version or 0, "last_inference", 0] = now_ms
+    def _succeeded(self, event: InferenceEvent, version: int, now_ms: int) -> None:
+        counts = self._counts.get((event.target.model, version, event.rows))
+        if counts is None:
+            counts = self._new(event.target.model, version, event.rows)
+        counts.count += 1
+        counts.rows += event.rows
+        counts.executions += event.executions
+        counts.input_ns += event.input_ns
+        counts.predict_ns += event.predict_ns
+        counts.output_ns += event.output_ns
+        counts.last_ms = now_ms
 
-    def _add(self, event: InferenceEvent, what: str, ns: int, batch: int = 0) -> None:
-        self._count(event, f"{what}.count", 1, batch)
-        self._count(event, f"{what}.ns", ns, batch)
+    def _new(self, model: str, version: int, rows: int) -> "_Counts":
+        """Return where requests of so many rows are counted; past the most sizes, all others together (0)."""
+        sizes = sum(1 for name, number, size in self._counts if (name, number) == (model, version) and size)
+        return self._counts.setdefault((model, version, rows if sizes < MOST_BATCH_SIZES else 0), _Counts())
 
-    def _count(self, event: InferenceEvent, what: str, value: int, batch: int = 0) -> None:
-        self._counts[event.target.model, event.version or 0, what, batch] += value
+    def _rows(self) -> list[list[object]]:
+        """What this process has counted, as it stands in its file: model, version and batch size, then the counts."""
+        succeeded = [[*key, *astuple(counts)] for key, counts in self._counts.items()]
+        return [*succeeded, *([*key, FAIL, *counts] for key, counts in self._failed.items())]
 
     def _begin(self) -> None:
-        self._counts: Counter[Key] = Counter()
-        self._sizes: dict[tuple[str, int], set[int]] = {}
-        self._unwritten, self._pid = False, os.getpid()
+        self._counts: dict[tuple[str, int, int], _Counts] = {}
+        self._failed: dict[tuple[str, int], tuple[int, int]] = {}
+        self._unwritten = False
         self._own = f"{os.getpid()}-{secrets.token_hex(4)}"  # a pid alone may be given again
 
-    def _own_process(self) -> None:
-        """A forked worker begins at zero: what its parent counted is in the parent's file."""
-        if self._pid != os.getpid():
-            self._begin()
 
-
-def _statistics(name: str, version: int, last: int, sums: Counter[tuple[str, int]]) -> VersionStatistics:
-    def duration(what: str, batch: int = 0) -> Duration:
-        return Duration(sums[f"{what}.count", batch], sums[f"{what}.ns", batch])
-
-    batches = sorted({batch for _, batch in sums if batch})
+def _statistics(name: str, version: int, sizes: dict[int, _Counts], failed: Duration) -> VersionStatistics:
+    whole = _Counts()
+    for counts in sizes.values():
+        whole.add(counts)
+    phases = whole.phases()
+    success = Duration(whole.count, sum(one.ns for one in phases.values()))
     return VersionStatistics(
-        name, version, last, sums["inference_count", 0], sums["execution_count", 0],
-        {what: duration(what) for what in (SUCCESS, FAIL, *PHASES)},
-        {batch: {phase: duration(phase, batch) for phase in PHASES} for batch in batches},
+        name, version, whole.last_ms, whole.rows, whole.executions, {SUCCESS: success, FAIL: failed, **phases},
+        {size: sizes[size].phases() for size in sorted(sizes) if size},
     )

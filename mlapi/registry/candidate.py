@@ -17,6 +17,7 @@ from mlapi.runtimes import onnx_file
 from mlapi.runtimes.estimator import EstimatorPredictor
 from mlapi.runtimes.formats import UnloadableError, parse, predictor
 from mlapi.runtimes.pickled import Audit
+from mlapi.runtimes.predictor import Predictor
 
 TABLE_DIMENSIONS = 2
 SEVERAL_OUTPUTS = "the model has several outputs, each with classes of its own; publish one model per output"
@@ -35,8 +36,8 @@ class Candidate:
     sample: Any
     target: Any
 
-    def prove(self) -> tuple[Signature, Reference]:
-        """Return the signature, and reference rows with the answers of the file that was read back.
+    def prove(self) -> tuple[Signature, Reference, Predictor]:
+        """Return the signature, reference rows with the answers of the file that was read back, and its predictor.
 
         Raises PublishRefused where the model fails on the sample, or where its file, or the typed
         columns of the wire, make it answer anything else than it answers the sample itself.
@@ -46,7 +47,8 @@ class Candidate:
         try:
             signature = self._signature(inputs)
             mine = self._answers(self.model, signature, inputs)
-            again = self._answers(parse(self.runtime, self.artifact), signature, inputs)
+            read_back = predictor(self.runtime, parse(self.runtime, self.artifact), signature, self.table.feed)
+            again = read_back.predict(inputs, signature.output_names)
         except PublishRefused:
             raise
         except (MlapiError, UnloadableError) as error:
@@ -54,7 +56,7 @@ class Candidate:
             raise PublishRefused(msg) from error
         _refuse(reference.differences(again, mine), "after it was written and read back")
         _refuse(self._against_sample(mine, keep), "when rows arrive as typed columns instead of as the sample")
-        return signature, Reference(inputs, again, self._target(keep))
+        return signature, Reference(inputs, again, self._target(keep)), read_back
 
     def _signature(self, inputs: Mapping[str, Array]) -> Signature:
         if isinstance(getattr(self.model, "classes_", None), list):

@@ -20,6 +20,7 @@ from pathlib import Path
 from mlapi.errors import StorageFailed
 
 TEMPORARY = ".tmp-"
+HELD = ".held"
 ABANDONED_SECONDS = 3600.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # the last: a file or a link of that name
@@ -149,6 +150,30 @@ def _remove_volatile(folder: Path, maker: int) -> None:
     if os.getpid() == maker:  # a forked worker that ends leaves it to the others
         with contextlib.suppress(OSError):
             discard(folder)
+
+
+def hold(folder: Path) -> None:
+    """Make `folder` and hold it until this process and all that it forks have ended: `discard_unheld` spares it."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # discarded between two steps
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / HELD, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.fstat(descriptor).st_nlink:
+                return
+            os.close(descriptor)
+
+
+def discard_unheld(parent: Path, prefix: str) -> None:
+    """Remove the folders in `parent` whose name begins with `prefix` and that no living process holds."""
+    for folder in parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # held, being made, or discarded by another
+            descriptor = os.open(folder / HELD, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                discard(folder)
+            finally:
+                os.close(descriptor)
 
 
 def mark(folder: Path, name: str, data: bytes) -> None:

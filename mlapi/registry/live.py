@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError, VersionRefused
+from mlapi.errors import ModelNotFound, ModelNotReady, NotFound, RegistryError, VersionRefused
 from mlapi.inference.values import Target
 from mlapi.registry import loading
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
@@ -39,11 +39,15 @@ class LiveRegistry:
     crash/freeze with n_jobs > 1"). `start` proves, warms and follows: in each worker, after the fork.
     """
 
-    def __init__(self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT) -> None:
+    def __init__(
+        self, store: Store, poll_seconds: float = 0.5, largest: int = LARGEST_ARTIFACT, *, plans: bool = True,
+    ) -> None:
         self._store = store
         self._poll_seconds = poll_seconds
         self._largest = largest
+        self._plans = plans
         self._snapshot = _Snapshot()
+        self._swaps = 0
         self._unproven: dict[tuple[str, int], LoadedModel] = {}
         self._unloaded: frozenset[str] = frozenset()
         self._lock = threading.Lock()
@@ -70,6 +74,15 @@ class LiveRegistry:
             raise ModelNotReady(target.model, None, self._why_not(model))
         return self._ready(model, version)
 
+    def ready(self, target: Target) -> LoadedModel | None:
+        """Return the model that `target` means if it is loaded, else None; a look-up in dictionaries."""
+        if target.version is None and target.label is None:
+            return self._snapshot.default.get(target.model)
+        try:
+            return self.get(target)
+        except (NotFound, ModelNotReady):
+            return None
+
     def model(self, name: str) -> ModelStatus:
         """Return the status of a model; ModelNotFound where the registry has no version of it."""
         found = self._snapshot.models.get(name)
@@ -80,6 +93,11 @@ class LiveRegistry:
     def models(self) -> tuple[ModelStatus, ...]:
         """Return the status of every model, by name."""
         return tuple(self._snapshot.models.values())
+
+    @property
+    def token(self) -> int:
+        """A number that is another one after every change of what is served: for what is derived from it."""
+        return self._swaps
 
     def is_ready(self) -> bool:
         """Tell whether every version that can be loaded is: none is waiting. Refused ones do not count."""
@@ -98,7 +116,8 @@ class LiveRegistry:
         for name in self._store.models():
             for version in self._store.versions(name):
                 try:
-                    self._unproven[name, version] = loading.load(self._store, name, version, self._largest)
+                    loaded = loading.load(self._store, name, version, self._largest, plans=self._plans)
+                    self._unproven[name, version] = loaded
                 except VersionRefused:
                     continue  # start() meets it again and reports it
 
@@ -132,7 +151,8 @@ class LiveRegistry:
     def obey(self, unloaded: frozenset[str], again: Iterable[str] = ()) -> dict[str, str]:
         """Stop answering for `unloaded` models and load `again` those named; return what failed, by model.
 
-        A version that fails to load again keeps answering as it did.
+        Only a version that must load (`Store.needed`) fails its model. A version that fails to load again
+        keeps answering as it did, with the reason in its status.
         """
         with self._lock:
             self._unloaded = unloaded
@@ -143,12 +163,12 @@ class LiveRegistry:
     def _reload(self, name: str) -> str:
         model = self._snapshot.models.get(name, ModelStatus(name, {}, {}))
         versions = dict(model.versions)
-        failed = []
+        failed, needed = [], self._store.needed(name)
         for version in self._store.versions(name):
             status = self._load(name, version)
-            failed += [f"version {version}: {status.reason}"] if status.reason else []
-            if status.loaded is not None or version not in versions or versions[version].loaded is None:
-                versions[version] = status
+            failed += [f"version {version}: {status.reason}"] if status.reason and version in needed else []
+            answering = versions[version].loaded if version in versions and status.loaded is None else None
+            versions[version] = status if answering is None else replace(versions[version], reason=status.reason)
         self._swap(self._snapshot.head, {**self._snapshot.models, name: replace(model, versions=versions)})
         return "; ".join(failed)
 
@@ -217,7 +237,7 @@ class LiveRegistry:
         fingerprint = self._store.fingerprint(name, version)
         try:
             loaded = self._unproven.pop((name, version), None)
-            loaded = loaded or loading.load(self._store, name, version, self._largest)
+            loaded = loaded or loading.load(self._store, name, version, self._largest, plans=self._plans)
             loaded.prove()
         except VersionRefused as error:
             log.warning("version refused", extra={"model": name, "version": version, "reason": error.reason})
@@ -233,6 +253,7 @@ class LiveRegistry:
             if ready:
                 default[model.name] = ready[-1]
         self._snapshot = _Snapshot(head, models, default)
+        self._swaps += 1
 
     @staticmethod
     def _ready(model: ModelStatus, version: int) -> LoadedModel:

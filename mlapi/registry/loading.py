@@ -4,84 +4,57 @@ The order is the point: size and digest of the very bytes that are parsed, the m
 only then the one call that runs the file's code; golden rows last, in the process that will serve.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
 
-from mlapi.errors import InvalidRequest, MlapiError, ModelFailed, VersionRefused
-from mlapi.inference.faults import quoted
-from mlapi.inference.signature import Signature
-from mlapi.inference.values import Array, rows_of
+from mlapi.errors import VersionRefused
 from mlapi.registry import reference
-from mlapi.registry.manifest import Manifest
-from mlapi.registry.reference import Reference, RowsError
+from mlapi.registry.loaded import LoadedModel
+from mlapi.registry.manifest import FileEntry, Manifest
+from mlapi.registry.reference import RowsError
 from mlapi.registry.store import Store, UnsafeFileError
 from mlapi.runtimes.formats import FORMATS, UnloadableError, parse, predictor
+from mlapi.runtimes.plans import document
+from mlapi.runtimes.plans.document import PlanError
+from mlapi.runtimes.plans.plan import PlanRunner
+from mlapi.runtimes.plans.predictor import PlannedPredictor
 from mlapi.runtimes.predictor import Predictor
 
+__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "check", "load", "parsed", "verified", "verify"]
+
+log = logging.getLogger("mlapi.registry")
+
 LARGEST_ARTIFACT = 8 * 2**30
+MAPPED_FROM = 8 * 2**20
+"""Bytes from which the arrays of a plan are mapped, so that workers share them; smaller ones are read."""
+_DIFFERS = "'{}' is not the file that was published: its sha256 differs from the manifest's"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A version in memory: its manifest, the predictor, and its golden rows."""
-
-    manifest: Manifest
-    predictor: Predictor
-    reference: Reference
-
-    @property
-    def signature(self) -> Signature:
-        """What the version takes and answers."""
-        return self.manifest.signature
-
-    def outputs(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        """Return the outputs to compute: those named, the first for (), all for None.
-
-        Raises InvalidRequest for a name that is no output of this version.
-        """
-        names = self.signature.output_names
-        if wanted is None:
-            return names
-        unknown = [name for name in wanted if name not in names]
-        if unknown:
-            known = ", ".join(names)
-            raise InvalidRequest([f"output {quoted(name)} is unknown; the outputs are {known}" for name in unknown])
-        return tuple(wanted) or names[:1]
-
-    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        """Return the named outputs, `[n, k]` as the signature has them, for inputs of `n` rows that conform to it.
-
-        Raises what the predictor raises, and ModelFailed where the model answers more or fewer rows or columns.
-        """
-        answers = self.predictor.predict(inputs, outputs)
-        rows = rows_of(inputs)
-        for spec in self.signature.outputs:
-            if spec.name in answers and answers[spec.name].shape != (rows, spec.width):
-                got, wanted = list(answers[spec.name].shape), [rows, spec.width]
-                raise ModelFailed(f"the model's '{spec.name}' has shape {got}; expected {wanted}")
-        return answers
-
-    def prove(self) -> None:
-        """Answer the golden rows and compare; this is also the warm-up. Raises VersionRefused."""
-        try:
-            answers = self.predictor.predict(self.reference.inputs, self.signature.output_names)
-        except MlapiError as error:
-            raise self._refused(f"it fails on its own reference rows: {error}") from error
-        wrong = reference.differences(answers, self.reference.outputs)
-        if wrong:
-            raise self._refused(f"its answers are not those it was published with: {'; '.join(wrong)}")
-
-    def _refused(self, reason: str) -> VersionRefused:
-        return VersionRefused(self.manifest.name, self.manifest.version, reason)
-
-
-def load(store: Store, name: str, version: int, largest: int = LARGEST_ARTIFACT) -> LoadedModel:
-    """Return a version verified and parsed, not yet proven.
+def load(
+    store: Store, name: str, version: int, largest: int = LARGEST_ARTIFACT, *, plans: bool = True,
+) -> LoadedModel:
+    """Return a version verified and parsed, not yet proven; through its plan where it has one and `plans` allows it.
 
     Raises VersionRefused with the reason at the first check that fails; nothing is parsed before all
-    files have the size and digest that the manifest gives them.
+    files have the size and digest that the manifest gives them. The model file behind a plan is
+    verified, and parsed only when it is needed, verified again.
     """
-    manifest, files = check(store, name, version, largest)
+    manifest = store.manifest(name, version)
+    with _refusing(manifest):
+        files = {entry.name: _verified(store, manifest, entry.name, largest) for entry in manifest.files
+                 if not _is_mapped(entry)}  # fmt: skip
+        mapped = {entry.name: _mapped(store, manifest, entry, largest) for entry in manifest.files if _is_mapped(entry)}
+    if plans:
+        artifact = FORMATS[manifest.runtime].file
+
+        def native() -> Predictor:
+            with _refusing(manifest):
+                return _native(manifest, {artifact: _verified(store, manifest, artifact, largest)})
+
+        if (planned := _planned(manifest, {**files, **mapped}, native)) is not None:
+            with _refusing(manifest):
+                return LoadedModel(manifest, planned, reference.loads(files[reference.FILE], manifest.signature))
     return parsed(manifest, files)
 
 
@@ -90,30 +63,52 @@ def check(
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Return the manifest and the verified bytes of all its files; parses nothing. Raises VersionRefused."""
     manifest = store.manifest(name, version)
-    try:
+    with _refusing(manifest):
         return manifest, {entry.name: _verified(store, manifest, entry.name, largest) for entry in manifest.files}
-    except FileNotFoundError as error:
-        raise VersionRefused(name, version, "a file that its manifest lists is missing") from error
-    except MemoryError as error:
-        raise VersionRefused(name, version, "there is not enough memory to read it") from error
-    except UnsafeFileError as error:
-        raise VersionRefused(name, version, str(error)) from error
 
 
 def parsed(manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
-    """Return the model in files that are verified; this runs their code. Raises VersionRefused."""
+    """Return the model in files that are verified, without its plan; this runs their code. Raises VersionRefused."""
+    with _refusing(manifest):
+        rows = reference.loads(files[reference.FILE], manifest.signature)
+        return LoadedModel(manifest, _native(manifest, files), rows)
+
+
+def _native(manifest: Manifest, files: Mapping[str, bytes]) -> Predictor:
+    model = parse(manifest.runtime, files[FORMATS[manifest.runtime].file])
+    return predictor(manifest.runtime, model, manifest.signature, manifest.feed)
+
+
+def _planned(
+    manifest: Manifest, files: "Mapping[str, bytes | memoryview]", native: Callable[[], Predictor],
+) -> PlannedPredictor | None:
+    """Return what answers by the plan in verified files; None, and a line in the log, where it cannot be used here."""
+    if document.ARRAYS not in files or document.FILE not in files:
+        return None
+    try:
+        model = manifest.file(FORMATS[manifest.runtime].file)
+        bound = document.binding(model.sha256, manifest.signature, manifest.feed)
+        plan, proof = document.loads(bytes(files[document.FILE]), files[document.ARRAYS], bound)
+        return PlannedPredictor(PlanRunner(plan, manifest.signature), proof, native)
+    except (PlanError, KeyError) as error:
+        log.warning("plan not used", extra={"model": manifest.name, "version": manifest.version, "reason": str(error)})
+        return None
+
+
+@contextlib.contextmanager
+def _refusing(manifest: Manifest) -> Iterator[None]:
+    """Turn what is wrong with the files of a version into VersionRefused."""
     name, version = manifest.name, manifest.version
     try:
-        rows = reference.loads(files[reference.FILE], manifest.signature)
-        model = parse(manifest.runtime, files[FORMATS[manifest.runtime].file])
-        answering = predictor(manifest.runtime, model, manifest.signature, manifest.feed)
+        yield
     except KeyError as error:
         raise VersionRefused(name, version, f"its manifest lists no {error.args[0]}") from error
+    except FileNotFoundError as error:
+        raise VersionRefused(name, version, "a file that its manifest lists is missing") from error
     except MemoryError as error:
         raise VersionRefused(name, version, "there is not enough memory to load it") from error
-    except (RowsError, UnloadableError) as error:
+    except (RowsError, UnloadableError, UnsafeFileError) as error:
         raise VersionRefused(name, version, str(error)) from error
-    return LoadedModel(manifest, answering, rows)
 
 
 def verify(store: Store, name: str, version: int) -> LoadedModel:
@@ -123,10 +118,26 @@ def verify(store: Store, name: str, version: int) -> LoadedModel:
     return loaded
 
 
+def verified(store: Store, manifest: Manifest, file: str, largest: int = LARGEST_ARTIFACT) -> bytes:
+    """Return the bytes of one file of a version as the manifest describes them. Raises VersionRefused."""
+    with _refusing(manifest):
+        return _verified(store, manifest, file, largest)
+
+
+def _is_mapped(entry: FileEntry) -> bool:
+    return entry.name == document.ARRAYS and entry.size >= MAPPED_FROM
+
+
+def _mapped(store: Store, manifest: Manifest, entry: FileEntry, largest: int) -> memoryview:
+    data = store.map(manifest.name, manifest.version, entry.name, largest, entry.size)
+    if not entry.fits(data):
+        raise UnsafeFileError(_DIFFERS.format(entry.name))
+    return data
+
+
 def _verified(store: Store, manifest: Manifest, file: str, largest: int) -> bytes:
     entry = manifest.file(file)
     data = store.read(manifest.name, manifest.version, file, largest, entry.size)
     if not entry.fits(data):
-        msg = f"'{file}' is not the file that was published: its sha256 differs from the manifest's"
-        raise UnsafeFileError(msg)
+        raise UnsafeFileError(_DIFFERS.format(file))
     return data

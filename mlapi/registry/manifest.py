@@ -21,7 +21,7 @@ FORMAT = 1
 FILE = "manifest.json"
 DIGEST = "sha256"  # the member that holds the digest of the canonical JSON of all others
 LARGEST = 64 * 1024
-FILES = ("model.joblib", "model.skops", "model.onnx", "reference.npz", "card.md")
+FILES = ("model.joblib", "model.skops", "model.onnx", "plan.json", "plan.bin", "reference.npz", "card.md")
 FEEDS = ("array", "frame", "objects", "tensors")
 _HEX = r"[0-9a-f]{64}"
 
@@ -43,7 +43,7 @@ class FileEntry:
         """Return the entry that describes `data`."""
         return cls(name, len(data), hashlib.sha256(data).hexdigest())
 
-    def fits(self, data: bytes) -> bool:
+    def fits(self, data: "bytes | memoryview") -> bool:
         """Tell whether `data` are the bytes that were described."""
         return len(data) == self.size and hashlib.sha256(data).hexdigest() == self.sha256
 

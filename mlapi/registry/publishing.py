@@ -18,6 +18,7 @@ from mlapi.registry.manifest import FileEntry, Manifest, ManifestError
 from mlapi.registry.names import check_name
 from mlapi.registry.sample import table_of
 from mlapi.registry.store import Store
+from mlapi.runtimes.compilers.compilation import compile_plan
 from mlapi.runtimes.formats import FORMATS, UnloadableError, parse
 from mlapi.runtimes.pickled import Audit, dump
 
@@ -97,13 +98,16 @@ def publish_file(  # noqa: PLR0913 (see publish)
 
 
 def _publish(name: str, registry: Path, candidate: Candidate, about: Description) -> Manifest:
-    signature, rows = candidate.prove()
+    signature, rows, read_back = candidate.prove()
     draft = _draft(name, candidate, signature, about)
     try:
         stored = [
             (FORMATS[candidate.runtime].file, candidate.artifact),
             (reference.FILE, reference.dumps(rows, signature)),
         ]
+        if candidate.runtime != "onnx":
+            model = FileEntry.of(*stored[0])
+            stored += compile_plan(read_back, dict(rows.inputs), signature, draft.feed, model.sha256).files
         for leave_out in (_nothing, _range, _accepted_categories):
             inputs = tuple(leave_out(spec) for spec in draft.signature.inputs)
             draft = replace(draft, signature=replace(draft.signature, inputs=inputs))

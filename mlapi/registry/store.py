@@ -1,10 +1,11 @@
 """The registry's folders: which models, versions and labels exist, read from disk; and their changes."""
 
 import contextlib
+import mmap
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -110,6 +111,11 @@ class Store:
         """
         return _read_plain(self.folder(name, version) / file, largest, size)
 
+    def map(self, name: str, version: int, file: str, largest: int, size: int) -> memoryview:
+        """Return one file of a version mapped read-only, so that processes share its pages; checked as in `read`."""
+        with _opened(self.folder(name, version) / file, largest, size) as descriptor:
+            return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+
     def fingerprint(self, name: str, version: int) -> tuple[object, ...]:
         """Return what changes when any file of a version is written, replaced or removed."""
         try:
@@ -122,6 +128,13 @@ class Store:
     def labels(self, name: str) -> dict[str, int]:
         """Return the labels of a model, sorted by label; empty where it has none."""
         return self._labels(name)[0]
+
+    def needed(self, name: str) -> frozenset[int]:
+        """Return the versions without which a model does not count as loaded: the newest, and the labelled ones."""
+        found = set(self.versions(name)[-1:])
+        with contextlib.suppress(RegistryError):  # labels that cannot be read are not followed
+            found |= set(self.labels(name).values())
+        return frozenset(found)
 
     # -- changing -----------------------------------------------------------------------------
 
@@ -248,6 +261,12 @@ def _folders(path: Path) -> list[str]:
 
 
 def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
+    with _opened(path, largest, size) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(os.fstat(descriptor).st_size)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, largest: int, size: int | None = None) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -256,12 +275,10 @@ def _read_plain(path: Path, largest: int, size: int | None = None) -> bytes:
         msg = f"'{path.name}' cannot be opened: {error.strerror}"
         raise UnsafeFileError(msg) from error
     try:
-        found = os.fstat(descriptor)
-        if fault := _unsafe(found, largest, size):
+        if fault := _unsafe(os.fstat(descriptor), largest, size):
             msg = f"'{path.name}' {fault}"
             raise UnsafeFileError(msg)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(found.st_size)
+        yield descriptor
     except OSError as error:
         msg = f"'{path.name}' cannot be read: {error.strerror}"
         raise UnsafeFileError(msg) from error

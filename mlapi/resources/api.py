@@ -3,15 +3,19 @@
 from typing import Any
 
 import flask_restful
-from flask import Response
+from flask import Response, current_app
+from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
 from mlapi.errors import ModelNotFound, VersionNotFound
 from mlapi.inference.faults import quoted
 from mlapi.inference.values import Target
 from mlapi.registry.names import is_name, version_number
+from mlapi.schemas import jsonbody
+from mlapi.schemas.envelope import check_answer
 
 JSON = "application/json"
+VALIDATE = "MLAPI_VALIDATE_RESPONSES"
 
 
 class Api(flask_restful.Api):
@@ -42,6 +46,21 @@ def target_of(name: str, version: str | None = None, label: str | None = None) -
     if number is None:
         raise VersionNotFound(name, quoted(version)[1:-1])
     return Target(name, number)
+
+
+def document(schema: Schema, value: object, status: int = 200, version: int | None = None) -> Response:
+    """Return `value` as `schema` writes it, checked as it left (see `valid`)."""
+    return json_response(valid(jsonbody.encode(schema.dump(value)), schema), status, version)
+
+
+def valid(body: bytes, schema: Schema) -> bytes:
+    """Return `body` after checking that it is what `schema` describes; unchecked where the app's setting says so.
+
+    Raises InvalidAnswer.
+    """
+    if current_app.config.get(VALIDATE, True):
+        check_answer(schema, body)
+    return body
 
 
 def json_response(body: bytes, status: int = 200, version: int | None = None) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from flask import g, request
 from gunicorn.http.errors import ParseException
+from werkzeug.wrappers import Request
 
 from mlapi.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding, UnsupportedMediaType
 
@@ -47,6 +48,12 @@ def read_body(limit: int, accepted: AbstractSet[str] = MEDIA_TYPES, advice: str 
     if len(body) <= LARGEST_KEPT:
         g.body = body
     return body
+
+
+def is_plain(asked: Request) -> bool:
+    """Tell whether the body of a request is JSON as it stands, by its headers: of an accepted type, not compressed."""
+    encoding = asked.headers.get("Content-Encoding", "identity").strip().lower()
+    return asked.mimetype in MEDIA_TYPES and encoding in {"", "identity"}
 
 
 def _read(limit: int) -> bytes:

@@ -7,29 +7,29 @@ answers of inference.
 import gzip
 import zlib
 
-from flask import Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 SMALLEST = 1024
 LEVEL = 1  # on numbers written as text, higher levels cost several times as much for a few percent
 
 
-def compressed(response: Response) -> Response:
-    """Return an answer of inference, compressed where it is worth it and `Accept-Encoding` allows it."""
-    response.headers.add("Vary", "Accept-Encoding")
-    body = response.get_data()
-    encoding = _chosen()
-    if len(body) <= SMALLEST or encoding is None:
-        return response
-    response.set_data(gzip.compress(body, LEVEL, mtime=0) if encoding == "gzip" else zlib.compress(body, LEVEL))
-    response.headers["Content-Encoding"] = encoding
-    return response
+def encoded(body: bytes, accept: str | None) -> tuple[bytes, str | None]:
+    """Return a body and its encoding: as it is (None), or compressed where it is worth it and `accept` allows it.
+
+    `accept` is the header Accept-Encoding, None where there is none.
+    """
+    if accept is None or len(body) <= SMALLEST:
+        return body, None
+    encoding = _chosen(accept)
+    if encoding is None:
+        return body, None
+    return gzip.compress(body, LEVEL, mtime=0) if encoding == "gzip" else zlib.compress(body, LEVEL), encoding
 
 
-def _chosen() -> str | None:
+def _chosen(accept: str) -> str | None:
     """Return the encoding that the caller likes best, or None for identity (RFC 9110, section 12.5.3)."""
-    if "Accept-Encoding" not in request.headers:
-        return None
-    wanted = request.accept_encodings
+    wanted = parse_accept_header(accept, Accept)
     named = {name.lower() for name, _ in wanted}
     quality = {name: wanted.quality(name) for name in ("gzip", "deflate")}
     best = max(quality, key=lambda name: quality[name])

@@ -76,7 +76,7 @@ def _from_http(error: HTTPException) -> Response:
     response = answer(error.code or 500, _words(error))
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
-            response.headers[name] = value
+            response.headers[name] = ", ".join(sorted(value.split(", "))) if name == "Allow" else value  # it is a set
     return response
 
 

@@ -4,9 +4,8 @@ from flask import Response
 from flask_restful import Resource
 
 from mlapi.registry.live import LiveRegistry
-from mlapi.resources.api import Api, json_response
-from mlapi.resources.errors import RETRY_SECONDS
-from mlapi.schemas import jsonbody
+from mlapi.resources.api import Api, document
+from mlapi.resources.errors import RETRY_SECONDS, answer
 from mlapi.schemas.v2 import documents
 
 _LIVE, _READY = documents.ServerLive(), documents.ServerReady()
@@ -25,7 +24,7 @@ class Alive(Resource):
 
     def get(self) -> Response:
         """Return 200."""
-        return json_response(jsonbody.encode(_LIVE.dump({"live": True})))
+        return document(_LIVE, {"live": True})
 
 
 class Ready(Resource):
@@ -39,8 +38,7 @@ class Ready(Resource):
     def get(self) -> Response:
         """Return 200, or 503 while versions are still being loaded."""
         if self._live.is_ready():
-            return json_response(jsonbody.encode(_READY.dump({"ready": True, "live": True})))
-        body = {"error": "models are still being loaded", "ready": False}
-        response = json_response(jsonbody.encode(body), 503)
+            return document(_READY, {"ready": True, "live": True})
+        response = answer(503, "models are still being loaded", ready=False)
         response.headers["Retry-After"] = RETRY_SECONDS
         return response

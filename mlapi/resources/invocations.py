@@ -4,14 +4,15 @@ from flask import Response, request
 from flask_restful import Resource
 
 from mlapi.errors import ConfigError, InvalidRequest
-from mlapi.inference.values import InferenceRequest, InferenceResponse, Target
+from mlapi.inference.values import Target
 from mlapi.registry.names import is_label, is_name, version_number
-from mlapi.resources.api import Api, json_response
+from mlapi.resources.api import Api
 from mlapi.resources.body import MEDIA_TYPES, read_body
-from mlapi.resources.compression import compressed
+from mlapi.resources.calls import Call, answer, asked, current_headers
 from mlapi.schemas import invocations
 from mlapi.serving.dataplane import DataPlane
 
+_PREDICTIONS = invocations.Predictions()
 SETTING = "MLAPI_INVOCATIONS_MODEL"
 SHOWN = 10
 ADVICE = f"send JSON as application/json, or a table as {', '.join(sorted(invocations.TABLES))}"
@@ -48,11 +49,14 @@ class Invocations(Resource):
     def post(self) -> Response:
         """Return one prediction a row."""
         target = self._only_one() if self._target is None else self._target
-        return self._plane.exchange(target, lambda: self._load(target), _predictions)
-
-    def _load(self, target: Target) -> InferenceRequest:
-        data = read_body(self._limit, MEDIA_TYPES | invocations.TABLES, ADVICE)
-        return invocations.load(data, request.mimetype, target, self._limit)
+        accept = current_headers().get("Accept-Encoding")
+        call = Call(
+            target,
+            lambda body: invocations.load(body, request.mimetype, target, self._limit),
+            lambda given, made: answer(invocations.dump(given, made), given.version),
+            _PREDICTIONS, accept,
+        )
+        return asked(self._plane, call, lambda: read_body(self._limit, MEDIA_TYPES | invocations.TABLES, ADVICE))
 
     def _only_one(self) -> Target:
         names = [model.name for model in self._plane.live.models()]
@@ -62,6 +66,3 @@ class Invocations(Resource):
         there = f"the models are {', '.join(names[:SHOWN])}{more}" if names else "the registry has no model"
         raise InvalidRequest([f"/invocations does not know which model is meant: {there}; set {SETTING} to one"])
 
-
-def _predictions(answer: InferenceResponse, asked: InferenceRequest) -> Response:
-    return compressed(json_response(invocations.dump(answer, asked), version=answer.version))

@@ -123,6 +123,14 @@ class Router:
         except VersionNotFound:  # it was deleted since
             return self._live.get(target)
 
+    def ready(self, target: Target) -> LoadedModel | None:
+        """Return the model that `target` means if it is loaded and no rollout has to decide, else None."""
+        division = self._divisions.get(target.model)
+        if division is None or target.version is not None or target.label is not None:
+            return self._live.ready(target)
+        rollout = division.rollout
+        return None if rollout.is_active else self._live.ready(Target(target.model, rollout.default))
+
     def treat(self, target: Target) -> Treatment | None:
         """Return what the rollout of the target's model decides; None where there is none, or a version is named.
 

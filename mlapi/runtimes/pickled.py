@@ -6,8 +6,6 @@ import re
 import sys
 from typing import Any
 
-import joblib
-
 MAIN = "__main__"
 _NO_ATTRIBUTE = re.compile(r"Can't get attribute '(.+)' on <module '([^']+)'")
 
@@ -18,6 +16,8 @@ class UnloadableError(Exception):
 
 def dump(model: object) -> bytes:
     """Return `model` as an uncompressed joblib file."""
+    import joblib  # noqa: PLC0415 (see load)
+
     sink = io.BytesIO()
     joblib.dump(model, sink)
     return sink.getvalue()
@@ -28,6 +28,8 @@ def load(data: bytes) -> Any:  # noqa: ANN401 (a pickle holds anything)
 
     Raises UnloadableError where classes are missing here, or the bytes are no joblib file.
     """
+    import joblib  # noqa: PLC0415 (versions with a plan are served without it)
+
     try:
         return joblib.load(io.BytesIO(data))
     except AttributeError as error:

@@ -5,7 +5,9 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
+from mlapi.errors import InvalidAnswer
 from mlapi.inference.faults import Faults
+from mlapi.schemas import jsonbody
 
 
 class Envelope(Schema):
@@ -26,6 +28,15 @@ def checked(schema: Schema, document: dict[str, Any]) -> Any:  # noqa: ANN401 (w
         faults.extend(_sentences(error.messages, ""))
         faults.raise_any()
         raise
+
+
+def check_answer(schema: Schema, body: bytes) -> None:
+    """Raise InvalidAnswer with every fault by its path, unless `body` is an answer that `schema` describes."""
+    try:
+        schema.load(jsonbody.parsed(body))
+    except ValidationError as error:
+        faults = "; ".join(_sentences(error.messages, ""))
+        raise InvalidAnswer(f"the answer is not as {type(schema).__name__} has it: {faults}") from error
 
 
 def _sentences(messages: Any, path: str) -> Iterator[str]:  # noqa: ANN401 (marshmallow's nested messages)

@@ -13,6 +13,8 @@ from mlapi.inference.faults import Faults, quoted
 from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Inputs, Rows, Table, Target
 from mlapi.schemas import jsonbody, tables
 from mlapi.schemas.envelope import Envelope, checked
+from mlapi.schemas.members import Answer
+from mlapi.schemas.members import values as answer_values
 from mlapi.schemas.v1 import values
 
 CSV = "text/csv"
@@ -61,9 +63,9 @@ class Invocation(Envelope):
     """The JSON body: exactly one of the four forms; `params` are for models that take some, which none here does."""
 
     dataframe_split = fields.Nested(Split)
-    dataframe_records = fields.Raw()
-    instances = fields.Raw()
-    inputs = fields.Raw()
+    dataframe_records = fields.Raw(metadata={"type": "array", "minItems": 1, "items": {"type": "object"}})
+    instances = fields.Raw(metadata={"type": "array", "minItems": 1})
+    inputs = fields.Raw(metadata={"type": ["array", "object"]})
     params = fields.Dict(keys=fields.String())
 
     @validates_schema
@@ -93,6 +95,12 @@ class Invocation(Envelope):
         if "instances" in data:
             return Rows(data["instances"])
         return Columns(data["inputs"]) if isinstance(data["inputs"], dict) else Rows(data["inputs"])
+
+
+class Predictions(Answer):
+    """The answer: one prediction a row."""
+
+    predictions = answer_values(required=True)
 
 
 def _from_split(split: dict[str, Any]) -> Table:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+DATE = "%Y-%m-%dT%H:%M:%S%z"
+
 
 def configuration(level: str) -> dict[str, Any]:
     """Return the `logging.config` dictionary for mlapi and gunicorn; `level` is mlapi's least level."""
@@ -14,7 +16,7 @@ def configuration(level: str) -> dict[str, Any]:
                 "()": "pythonjsonlogger.json.JsonFormatter",
                 "format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
                 "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger", "process": "pid"},
-                "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+                "datefmt": DATE,
                 "json_ensure_ascii": True,
             },
         },

@@ -23,7 +23,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 bind = _config.bind
 workers = _config.workers
 threads = _config.threads
-worker_class = "gthread"
+worker_class = "mlapi.server.worker.Worker"
 preload_app = True
 timeout = 30
 graceful_timeout = _config.graceful_seconds

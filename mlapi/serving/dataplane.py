@@ -21,6 +21,7 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
 from mlapi.rollouts.router import Treatment, untreated
+from mlapi.serving.together import Answered, Asked, Together
 
 PHASES = 3
 
@@ -37,18 +38,21 @@ class DataPlane:
     """Answers inference requests.
 
     `route` gives the loaded model for a target; `treat` what a rollout decides for it, or None;
+    `ready` gives the loaded model of a target at once, or None where it must be routed;
     `observers` are told of every inference, answered or failed. An observer that raises is logged and
     never reaches the caller.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
         self, live: LiveRegistry, route: Route, observers: Sequence[Observer] = (),
         clock: Callable[[], int] = time.perf_counter_ns, treat: Treat = untreated,
+        ready: Callable[[Target], LoadedModel | None] | None = None,
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
         self._observers = tuple(observers)
         self._clock = clock
+        self._together = Together(ready or live.ready, clock=clock)
 
     def model(self, target: Target) -> LoadedModel:
         """Return the loaded model that `target` means; raises as `LiveRegistry.get` does."""
@@ -85,6 +89,18 @@ class DataPlane:
         self._observe(watch.event(target, response, None))
         return answer
 
+    def exchange_ready(self, asked: Sequence[Asked]) -> list[Answered | None]:
+        """Return the answers to requests that are ready together; None for each that must be asked by `exchange`.
+
+        What is answered here is observed here; what is not costs its caller nothing but time, a few
+        microseconds. Never waits: not for a lock, a load or a disk.
+        """
+        answered = self._together.answers(asked)
+        for one in answered:
+            if one is not None:
+                self._observe(one.event)
+        return answered
+
     def _observe(self, event: InferenceEvent) -> None:
         for observer in self._observers:
             try:
@@ -114,14 +130,12 @@ def _treated(treatment: Treatment, request: InferenceRequest, watch: "_Watch") -
 
 def _answer(loaded: LoadedModel, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
     watch.version = loaded.manifest.version
-    manifest, signature = loaded.manifest, loaded.signature
     wanted = loaded.outputs(request.outputs)
-    inputs = conform(request.inputs, signature)
+    inputs = conform(request.inputs, loaded.signature)
     watch.conformed(rows_of(inputs))
     outputs = loaded.predict(inputs, wanted)
     watch.predicted()
-    datatypes = {spec.name: spec.datatype for spec in signature.outputs}
-    return InferenceResponse(manifest.name, manifest.version, outputs, datatypes, request.id, manifest.classes)
+    return loaded.response(outputs, request.id)
 
 
 class _Watch:

@@ -77,10 +77,10 @@ def test_versions_and_labels(local: Run, rows_file: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("", "the CSV lacks the columns 'size', 'rooms', 'city'; it has no rows"),
+        ("", "the CSV is empty; expected a line with the names of the columns, then rows"),
         ("size,rooms\n1,2\n", "lacks the columns 'city'; its columns are 'size', 'rooms'"),
-        ("size,rooms,city\n1,2\n", "row 0 of the CSV has not the 3 cells of its header"),
-        ("size,rooms,city\n1,2,a\n1,2,a,extra\n", "row 1 of the CSV has not the 3 cells of its header"),
+        ("size,rooms,city\n1,2\n", "row 0 has 2 cells; the header has 3"),
+        ("size,rooms,city\n1,2,a\n1,2,a,extra\n", "row 1 has 4 cells; the header has 3"),
         ("size,rooms,city\nhigh,2,a\n", "row 0, column 'size': expected a number, got text"),
         ("size,rooms,city\n1,2.5,a\n", "row 0, column 'rooms': expected an integer"),
         ("size,rooms,city\n1_0,2,a\n", "row 0, column 'size': expected a number, got text"),

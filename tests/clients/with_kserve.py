@@ -32,6 +32,14 @@ async def first(url: str) -> None:
     assert await client.infer(url, {"instances": ROW.tolist()}, model_name="iris") == {"predictions": ["setosa"]}
     await refused(client.infer(url, {"instances": [[1]]}, model_name="iris"), 400)
     await refused(client.infer(url, {"instances": ROW.tolist()}, model_name="nope"), 404)
+    explained = await client.explain(url, "iris", {"instances": ROW.tolist()})
+    assert explained["predictions"] == ["setosa"]
+    (row,) = explained["explanations"]
+    assert (row["class"], len(row["contributions"])) == ("setosa", 4)
+    assert np.isfinite(row["base_value"] + sum(row["contributions"].values()))
+    await refused(client.explain(url, "iris", {"instances": [[1]]}), 400)
+    await refused(client.explain(url, "nope", {"instances": ROW.tolist()}), 404)
+    await refused(client.explain(url, "visits", {"instances": [{"word": "x"}]}), 400)
     async with httpx.AsyncClient() as plain:
         await plain.post(f"{url}/v2/repository/models/odd/unload")
         assert await client.is_model_ready(url, "odd") is False

@@ -256,3 +256,11 @@ def test_b7_the_answer_has_its_members_and_no_null(client: FlaskClient) -> None:
     assert None not in document.values()
     assert response.headers["X-Request-Id"] == "mine"
     assert LENGTH not in response.headers
+
+
+@pytest.mark.parametrize("given", ["x" * 8190, "☃ 東京".encode().decode("latin-1"), "\xe9", "a b;c,d"])
+@pytest.mark.parametrize("path", ["/v2", "/v2/models/nope", "/v1/models/iris"])
+def test_b7_the_request_id_of_the_caller_comes_back_whatever_a_header_may_hold(
+    client: FlaskClient, path: str, given: str,
+) -> None:
+    assert client.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given

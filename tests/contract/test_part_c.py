@@ -450,18 +450,48 @@ def test_c5_load_of_a_deleted_model_is_404(distant: FlaskClient, tmp_path: Path)
     error_of(order(distant, "line", "load"), 404)
 
 
-@pytest.mark.parametrize("damaged", [1, 2])
-def test_c5_a_version_that_fails_to_load_is_told_and_what_answered_stays(
-    distant: FlaskClient, tmp_path: Path, damaged: int,
-) -> None:
-    publish_line(tmp_path / "registry", 5.0)
-    assert order(distant, "line", "load").status_code == 200
-    artifact = tmp_path / "registry" / "line" / str(damaged) / "model.joblib"
+def damage(root: Path, version: int) -> None:
+    artifact = root / "line" / str(version) / "model.joblib"
     artifact.chmod(0o644)
     artifact.write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(("damaged", "labelled"), [(2, None), (1, 1), (2, 1)])
+def test_c5_the_newest_and_labelled_versions_must_load_and_what_answered_stays(
+    distant: FlaskClient, tmp_path: Path, damaged: int, labelled: int | None,
+) -> None:
+    publish_line(tmp_path / "registry", 5.0)
+    if labelled is not None:
+        Store(tmp_path / "registry").label("line", "stable", labelled)
+    assert order(distant, "line", "load").status_code == 200
+    damage(tmp_path / "registry", damaged)
     assert f"version {damaged}" in error_of(order(distant, "line", "load"), 503)
     for version in (1, 2):
         assert distant.get(f"/v2/models/line/versions/{version}/ready").status_code == 200
+
+
+def test_c5_an_older_version_that_fails_does_not_fail_its_model_and_tells_why_in_the_index(
+    distant: FlaskClient, tmp_path: Path,
+) -> None:
+    for slope in (2.0, 5.0):
+        publish_line(tmp_path / "registry", slope)
+    damage(tmp_path / "registry", 2)  # never loaded
+    assert order(distant, "line", "load").status_code == 200
+    damage(tmp_path / "registry", 1)  # in memory, where it answers on
+    assert order(distant, "line", "load").status_code == 200
+    found = {row["version"]: row for row in rows(distant)}
+    assert [found[version]["state"] for version in "123"] == ["READY", "UNAVAILABLE", "READY"]
+    assert "model.joblib" in found["1"]["reason"]
+    assert "model.joblib" in found["2"]["reason"]
+    assert found["3"]["reason"] == ""
+    assert distant.get("/v2/models/line").get_json()["versions"] == ["1", "3"]
+    error_of(distant.get("/v2/models/line/versions/2/ready"), 503)
+
+
+def test_c5_labels_that_cannot_be_read_do_not_keep_a_model_from_loading(distant: FlaskClient, tmp_path: Path) -> None:
+    assert distant.get("/v2/models/line/ready").status_code == 200
+    (tmp_path / "registry" / "line" / "labels.json").write_bytes(b"{")
+    assert order(distant, "line", "load").status_code == 200
 
 
 def test_c5_a_failure_is_told_also_where_another_order_overtakes(distant: FlaskClient, tmp_path: Path) -> None:

@@ -107,6 +107,18 @@ def test_d3_predict_proba_selects_the_probabilities(client: FlaskClient) -> None
     error_of(post(client, "half", {"instances": [1], "signature_name": "predict_proba"}), 400)
 
 
+@pytest.mark.parametrize("verb", ["predict", "explain"])
+@pytest.mark.parametrize("name", [
+    "predict", "tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress", "classes",
+    "SERVING_DEFAULT", " ", "serving_default ", "input-0",
+])
+def test_d3_any_other_signature_is_unknown_also_the_name_of_an_output(
+    client: FlaskClient, name: str, verb: str,
+) -> None:
+    sentence = error_of(post(client, "iris", {"instances": [FLOWER], "signature_name": name}, verb), 400)
+    assert sentence == "signature_name: expected serving_default or predict_proba"
+
+
 @pytest.mark.parametrize("instances", [[FLOWER], [{"input-0": FLOWER}], [NAMED]])
 def test_d3_rows_of_a_matrix_are_lists_or_objects(client: FlaskClient, instances: list[Any]) -> None:
     assert answer(client, "iris", {"instances": instances * 2}) == {"predictions": ["setosa"] * 2}
@@ -178,6 +190,19 @@ def test_d4_regress_answers_floats(client: FlaskClient, signature: str | None) -
     results = answer(client, "half", {"examples": [{"input-0": 2}, {"input-0": [4.0]}], **more}, "regress")["results"]
     assert results == pytest.approx([3.0, 4.0])
     assert all(type(number) is float for number in results)
+
+
+@pytest.mark.parametrize(("model", "verb", "name"), [
+    ("visits", "classify", "tensorflow/serving/regress"), ("visits", "classify", "tensorflow/serving/predict"),
+    ("visits", "classify", "predict_proba"), ("visits", "classify", "predict"), ("visits", "classify", "classify"),
+    ("half", "regress", "tensorflow/serving/classify"), ("half", "regress", "predict"), ("half", "regress", "regress"),
+])
+def test_d4_a_verb_has_the_default_signature_and_its_own(
+    client: FlaskClient, model: str, verb: str, name: str,
+) -> None:
+    example = VISIT if model == "visits" else {"input-0": 2}
+    sentence = error_of(post(client, model, {"examples": [example], "signature_name": name}, verb), 400)
+    assert sentence == f"signature_name: expected serving_default or tensorflow/serving/{verb} for this verb"
 
 
 @pytest.mark.parametrize("document", [

@@ -3,13 +3,16 @@
 import itertools
 import math
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mlapi.errors import InvalidRequest, NotExplainable
+from mlapi.explain import explainers as explainers_module
 from mlapi.explain.explainers import KEPT, Explainer, Explainers
 from mlapi.explain.permutation import Permutation
 from mlapi.explain.subject import Subject
@@ -152,3 +155,61 @@ def test_a_version_keeps_its_explainer_until_it_is_loaded_anew(version_of: Versi
     for name in list(METHODS)[:3]:
         explainers.of(version_of(name))
     assert len(explainers._kept) == 3 <= KEPT
+
+
+def test_an_explainer_that_is_being_built_makes_only_its_own_version_wait(
+    version_of: Versions, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+    built: list[str] = []
+
+    class Slow(Explainer):
+        def __init__(self, loaded: LoadedModel) -> None:
+            built.append(loaded.manifest.name)
+            if loaded.manifest.name == "bayes":
+                began.set()
+                assert may_end.wait(20)
+            super().__init__(loaded)
+
+    monkeypatch.setattr(explainers_module, "Explainer", Slow)
+    explainers, slow = Explainers(), version_of("bayes")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(explainers.of, slow)
+        assert began.wait(20)
+        second = pool.submit(explainers.of, slow)
+        try:
+            assert explainers.of(version_of("line")).explain(version_of("line").reference.inputs).method == "linear"
+            assert not first.done()
+        finally:
+            may_end.set()
+        assert first.result(20) is second.result(20)
+    assert built == ["bayes", "line"]
+
+
+def test_permutations_of_one_model_go_on_while_another_model_answers(
+    version_of: Versions, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow, other = version_of("bayes"), version_of("homes-forest")
+    expected = [Explainer(loaded).explain(head(loaded.reference.inputs, 2)).rows for loaded in (slow, other)]
+    began, may_end = threading.Event(), threading.Event()
+    subject = Subject(slow)
+    answers = subject.answers
+
+    def waiting(*of: Any) -> Any:
+        began.set()
+        assert may_end.wait(60)
+        return answers(*of)
+
+    monkeypatch.setattr(subject, "answers", waiting)
+    monkeypatch.setattr(explainers_module, "Subject", lambda loaded: subject if loaded is slow else Subject(loaded))
+    with ThreadPoolExecutor(1) as pool:
+        state = np.random.get_state()[1].copy()  # type: ignore[index] # noqa: NPY002
+        waits = pool.submit(lambda: Explainer(slow).explain(head(slow.reference.inputs, 2)).rows)
+        assert began.wait(20)
+        try:
+            assert Explainer(other).explain(head(other.reference.inputs, 2)).rows == expected[1]
+            assert not waits.done()
+        finally:
+            may_end.set()
+        assert waits.result(60) == expected[0]
+    assert (np.random.get_state()[1] == state).all()  # type: ignore[index] # noqa: NPY002

@@ -211,7 +211,7 @@ def test_a_damaged_archive_is_refused_or_whole(exported: Path, elsewhere: Store,
 
 
 def test_an_archive_is_a_plain_tar_of_the_files(exported: Path, members: Members, store: Store) -> None:
-    assert set(members) == {"manifest.json", "model.joblib", "reference.npz", "card.md"}
+    assert set(members) == {"manifest.json", "model.joblib", "plan.json", "plan.bin", "reference.npz", "card.md"}
     assert members == {name: (store.folder("line", 1) / name).read_bytes() for name in members}
     with tarfile.open(exported) as tar:
         assert {(e.mode, e.mtime, e.uid, e.uname) for e in tar} == {(0o444, 0, 0, "")}

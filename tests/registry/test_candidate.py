@@ -55,7 +55,8 @@ def test_a_joblib_file_is_kept_byte_for_byte(
     publish_file(file("any name.joblib", data), "m", registry=store.root, sample=matrix)
     assert (store.folder("m", 1) / "model.joblib").read_bytes() == data
     loaded = loading.verify(store, "m", 1)
-    assert_array_equal(loaded.predict({"input-0": matrix}, ["predict"])["predict"][:, 0], line.predict(matrix))
+    answers = loaded.predictor.predict({"input-0": matrix}, ["predict"])["predict"]
+    assert_array_equal(answers[:, 0], line.predict(matrix))
 
 
 def test_a_skops_file_is_kept_byte_for_byte(store: Store, file: File, mixed: Any, table: pd.DataFrame) -> None:
@@ -259,4 +260,5 @@ def test_a_graph_of_images_is_refused(store: Store, file: File, matrix: Any) -> 
 def test_manifest_of_a_file_says_its_runtime(store: Store, file: File, line: Any, matrix: Any) -> None:
     path = file("m.joblib", joblib_bytes(line))
     published = publish_file(path, "m", registry=store.root, sample=matrix, target=matrix[:, 0])
-    assert [entry.name for entry in published.files] == ["model.joblib", "reference.npz", "card.md"]
+    files = [entry.name for entry in published.files]
+    assert files == ["model.joblib", "reference.npz", "plan.json", "plan.bin", "card.md"]

@@ -214,7 +214,7 @@ def test_a_label_stays_on_the_old_version_until_the_new_one_is_ready(store: Stor
         live.refresh()
     finally:
         Looking.look = lambda: 0
-    assert Looking.seen == [1]
+    assert set(Looking.seen) == {1}
     assert version(live, Target("line", label="stable")) == 2
 
 
@@ -282,7 +282,7 @@ def test_preloading_reads_and_parses_and_never_predicts(store: Store, live: Live
     parsed = live.preloaded()[0]
     live.start()
     live.stop()
-    assert Counting.calls == before + 1
+    assert Counting.calls == before + 2, "proven, and then timed"
     assert live.get(LINE) is parsed, "what was parsed before the fork is what answers after it"
     assert live.preloaded() == ()
 

@@ -9,8 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pythonjsonlogger.json import JsonFormatter
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
+from mlapi.resources.access import LONGEST_ID
 from mlapi.server.logs import configuration
 
 MARKER = "marker-93a7"
@@ -91,18 +93,39 @@ def test_control_characters_of_a_path_stay_in_one_line(
     assert access()["path"] == "/a\r\n\x1b[31m\0"
 
 
+UTF_8 = "☃ é".encode().decode("latin-1")
+
+
 @pytest.mark.parametrize("path", ["/v2", "/nowhere", "/v2/models/nobody"])
-@pytest.mark.parametrize("given", ["a", "x" * 128, "seldon-123/é"[:11], "!~"])
-def test_a_plain_request_id_is_echoed(client: FlaskClient, path: str, given: str) -> None:
+@pytest.mark.parametrize("given", [
+    "a", "x" * 129, "x" * LONGEST_ID, "seldon-123/é", "!~", "a b", "a\tb", UTF_8, "\x80\xff",
+])
+def test_a_request_id_that_a_header_may_hold_is_echoed_octet_by_octet(
+    client: FlaskClient, path: str, given: str,
+) -> None:
     assert client.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
 
 
-@pytest.mark.parametrize("given", [None, "", "x" * 129, "a b", "\tx", "é", "a\x7f", "☃".encode().decode("latin-1")])
-def test_a_missing_or_junk_request_id_is_replaced_by_a_new_one(client: FlaskClient, given: str | None) -> None:
-    headers = {} if given is None else {"X-Request-Id": given}
-    ids = {client.get("/v2", headers=headers).headers["X-Request-Id"] for _ in range(2)}
+@pytest.mark.parametrize("given", [None, "", " ", "x" * (LONGEST_ID + 1), "a\x7f", "a\x1b[31m", "a\0b", "a\rb", "a\nb"])
+def test_a_missing_or_unsafe_request_id_is_replaced_by_a_new_one(app: Flask, given: str | None) -> None:
+    environ = EnvironBuilder("/v2").get_environ() | ({} if given is None else {"HTTP_X_REQUEST_ID": given})
+    ids = {Response.from_app(app, dict(environ), buffered=True).headers["X-Request-Id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(len(one) == 32 and one.isalnum() for one in ids)
+
+
+@pytest.mark.parametrize(("given", "text"), [
+    (UTF_8, "☃ é"), ("\xe9", "é"), ("\x9b31m\t", "\x9b31m"), ("\u2028".encode().decode("latin-1"), "\u2028"),
+])
+def test_a_request_id_beyond_ascii_is_text_in_the_log_and_stays_in_one_line(
+    client: FlaskClient, access: Callable[[], dict[str, Any]], caplog: pytest.LogCaptureFixture, given: str, text: str,
+) -> None:
+    client.get("/v2", headers={"X-Request-Id": given})
+    assert access()["request_id"] == text
+    (record,) = [record for record in caplog.records if record.name == "mlapi.access"]
+    assert JsonFormatter(json_ensure_ascii=configuration("info")["formatters"]["json"]["json_ensure_ascii"]).format(
+        record
+    ).isascii()
 
 
 def test_a_failure_is_logged_under_the_id_that_the_caller_gets(

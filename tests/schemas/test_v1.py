@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlapi.errors import InvalidRequest
-from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Rows, Target
+from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Numbers, Rows, Target
 from mlapi.schemas.v1 import predict
 
 TARGET = Target("m", 3)
@@ -19,7 +19,7 @@ def load(**members: Any) -> InferenceRequest:
     return predict.load(json.dumps(members).encode(), TARGET)
 
 
-def dump(array: Any, inputs: Rows | Columns) -> bytes:
+def dump(array: Any, inputs: Rows | Columns | Numbers) -> bytes:
     response = InferenceResponse("m", 3, {"predict": array}, {"predict": "FP64"})
     return predict.dump(response, InferenceRequest(TARGET, inputs))
 
@@ -27,7 +27,21 @@ def dump(array: Any, inputs: Rows | Columns) -> bytes:
 def test_instances_are_rows_and_inputs_are_columns_of_the_target() -> None:
     assert load(instances=[1, 2]) == InferenceRequest(TARGET, Rows([1, 2]), ())
     assert load(inputs={"a": [1]}) == InferenceRequest(TARGET, Columns({"a": [1]}), ())
-    assert load(inputs=[[1]]) == InferenceRequest(TARGET, Columns([[1]]), ())
+    assert load(inputs=[["a"]]) == InferenceRequest(TARGET, Columns([["a"]]), ())
+
+
+@pytest.mark.parametrize("rows", [1, 500])
+def test_rows_of_numbers_are_read_as_doubles_and_stay_at_hand_as_they_were(rows: int) -> None:
+    """Few by one parser, many by another; a model of integers asks for what doubles cannot tell."""
+    values = [[2**53 + 1, 0.1]] * rows
+    for member, by_row, decoded in (("instances", True, Rows(values)), ("inputs", False, Columns(values))):
+        inputs = load(**{member: values}).inputs
+        assert isinstance(inputs, Numbers)
+        np.testing.assert_array_equal(inputs.array, np.array(values, "f8"), strict=True)
+        assert inputs.array.flags.writeable
+        assert (inputs.by_row, inputs.decoded()) == (by_row, decoded)
+        answer = b"predictions" if by_row else b"outputs"
+        assert dump(np.array([[1.0]]), inputs) == b'{"%s":[1.0]}' % answer
 
 
 @pytest.mark.parametrize(("name", "outputs"), [

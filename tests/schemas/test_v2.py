@@ -75,6 +75,17 @@ def test_null_is_nan_in_floating_tensors_as_the_codecs_of_mlserver_write_it() ->
     np.testing.assert_array_equal(array(datatype="FP32", data=[None, 1]), np.array([math.nan, 1], "f4"))
 
 
+@pytest.mark.parametrize("padding", range(8))
+def test_a_raw_tensor_is_aligned_and_writable_wherever_the_json_part_ends(padding: int) -> None:
+    """Compiled models want the one, models that work in place the other."""
+    part = json.dumps({"inputs": [tensor(data=..., parameters={"binary_data_size": 16})]}).encode() + b" " * padding
+    inputs = v2.load(part + np.array([1, 2]).tobytes(), TARGET, str(len(part))).inputs
+    assert isinstance(inputs, Tensors)
+    assert inputs.arrays["a"].tolist() == [1, 2]
+    assert inputs.arrays["a"].flags.aligned
+    assert inputs.arrays["a"].flags.writeable
+
+
 RAGGED = "input 'a': data is ragged; expected lists of one length at every level"
 DIMENSIONS = "inputs[0].shape: expected a list of 1 to 16 whole numbers of 0 or more"
 

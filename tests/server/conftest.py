@@ -40,20 +40,27 @@ class Server:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers that are stopped, or killed, when the test ends."""
+    with serving(tmp_path) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Callable[..., Server]]:
+    """Give what starts servers, whose logs go to `folder`; all are stopped, or killed, at the end."""
     with contextlib.ExitStack() as stack:
 
         def start(registry: Path, *options: str, **settings: str) -> Server:
             port = free_port()
-            number = len(list(tmp_path.glob("server-*.log")))
-            log, out = tmp_path / f"server-{number}.log", tmp_path / f"server-{number}.out"
+            number = len(list(folder.glob("server-*.log")))
+            log, out = folder / f"server-{number}.log", folder / f"server-{number}.out"
             command = [sys.executable, "-m", "mlapi.cli", "serve", "--registry", str(registry),
                        "--bind", f"127.0.0.1:{port}", *options]  # fmt: skip
             with log.open("w") as errors, out.open("w") as lines:
                 process = subprocess.Popen(
-                    command, stdout=lines, stderr=errors, text=True, cwd=tmp_path, env={**os.environ, **settings},
+                    command, stdout=lines, stderr=errors, text=True, cwd=folder, env={**os.environ, **settings},
                 )
             server = Server(process, port, log, out)
-            stack.callback(_end, server)
+            stack.callback(end, server)
             wait_until_ready(server)
             return server
 
@@ -78,7 +85,8 @@ def wait_until_ready(server: Server) -> None:
     pytest.fail(f"the server did not get ready:\n{server.log.read_text()[-3000:]}")
 
 
-def _end(server: Server) -> None:
+def end(server: Server) -> None:
+    """Stop a server, or kill it."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.stop()
     server.process.kill()

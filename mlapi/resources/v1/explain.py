@@ -10,12 +10,14 @@ from mlapi.explain.values import Explanation
 from mlapi.inference.conform import conform
 from mlapi.inference.values import InferenceRequest, InferenceResponse
 from mlapi.registry.loading import LoadedModel
-from mlapi.resources.api import Api, json_response, target_of
+from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.compression import compressed
+from mlapi.resources.calls import Call, answer, asked, current_headers
 from mlapi.resources.v1.paths import WHICH
-from mlapi.schemas.v1 import explain
+from mlapi.schemas.v1 import answers, explain
 from mlapi.serving.dataplane import DataPlane
+
+_EXPLAINED = answers.Explained()
 
 
 def install(api: Api, plane: DataPlane, explainers: Explainers, limit: int) -> None:
@@ -37,18 +39,21 @@ class Explain(Resource):
         loaded = self._plane.model(target_of(name, version, label))
         target = target_of(name, str(loaded.manifest.version))  # one version predicts and is explained
         explainer = self._explainers.of(loaded)
-        return self._plane.exchange(
-            target, lambda: explain.load(read_body(self._limit), target),
-            lambda answer, request: _explained(answer, request, loaded, explainer),
+        accept = current_headers().get("Accept-Encoding")
+        call = Call(
+            target,
+            lambda body: explain.load(body, target),
+            lambda given, made: answer(_explained(given, made, loaded, explainer), given.version),
+            _EXPLAINED, accept,
         )
+        return asked(self._plane, call, lambda: read_body(self._limit))
 
 
 def _explained(
-    answer: InferenceResponse, request: InferenceRequest, loaded: LoadedModel, explainer: Explainer,
-) -> Response:
+    given: InferenceResponse, request: InferenceRequest, loaded: LoadedModel, explainer: Explainer,
+) -> bytes:
     found = explainer.explain(conform(request.inputs, loaded.signature))
-    body = explain.dump(answer, found.method, [_document(one) for one in found.rows])
-    return compressed(json_response(body, version=answer.version))
+    return explain.dump(given, found.method, [_document(one) for one in found.rows])
 
 
 def _document(one: Explanation) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from flask_restful import Resource
 from mlapi.inference.values import Target
 from mlapi.registry.live import UNLOADED
 from mlapi.registry.status import ModelStatus, VersionStatus
-from mlapi.resources.api import Api, json_response, target_of
+from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.errors import RETRY_SECONDS
 from mlapi.resources.v1.paths import MODELS, WHICH
-from mlapi.schemas import jsonbody
 from mlapi.schemas.v1 import documents, metadata
 from mlapi.serving.dataplane import DataPlane
 
@@ -22,7 +21,7 @@ _ALIVE, _LIST, _STATUS, _METADATA = documents.Alive(), documents.ModelList(), do
 def install(api: Api, plane: DataPlane) -> None:
     """Put liveness, the list, status and metadata on `api`."""
     needs = {"plane": plane}
-    api.add_resource(Alive, "/", endpoint="v1-alive")
+    api.add_resource(Alive, "/", endpoint="v1-alive", strict_slashes=False)  # an empty path is no redirect
     api.add_resource(Models, MODELS, endpoint="v1-models", resource_class_kwargs=needs)
     api.add_resource(Status, *WHICH, endpoint="v1-status", resource_class_kwargs=needs)
     paths = (f"{path}/metadata" for path in WHICH)
@@ -36,7 +35,7 @@ class Alive(Resource):
 
     def get(self) -> Response:
         """Return 200."""
-        return json_response(jsonbody.encode(_ALIVE.dump({"status": "alive"})))
+        return document(_ALIVE, {"status": "alive"})
 
 
 class _OfModels(Resource):
@@ -54,7 +53,7 @@ class Models(_OfModels):
     def get(self) -> Response:
         """Return each name once."""
         names = [model.name for model in self._plane.live.models()]
-        return json_response(jsonbody.encode(_LIST.dump({"models": names})))
+        return document(_LIST, {"models": names})
 
 
 class Status(_OfModels):
@@ -76,7 +75,7 @@ class Metadata(_OfModels):
         body = metadata.document(
             manifest.name, manifest.version, manifest.signature, classifier=manifest.classes is not None,
         )
-        return json_response(jsonbody.encode(_METADATA.dump(body)), version=manifest.version)
+        return document(_METADATA, body, version=manifest.version)
 
 
 def _asked(model: ModelStatus, target: Target) -> list[VersionStatus]:
@@ -88,9 +87,9 @@ def _answer(model: ModelStatus, asked: list[VersionStatus]) -> Response:
     ready = any(status.state == "READY" for status in asked)
     body = {"name": model.name, "ready": ready, "model_version_status": [_version(status) for status in asked]}
     if ready:
-        return json_response(jsonbody.encode(_STATUS.dump(body)))
+        return document(_STATUS, body)
     body["error"] = f"model '{model.name}' is not ready: {asked[-1].reason}"
-    response = json_response(jsonbody.encode(_STATUS.dump(body)), 503)
+    response = document(_STATUS, body, 503)
     response.headers["Retry-After"] = RETRY_SECONDS
     return response
 

@@ -8,7 +8,7 @@ from flask_restful import Resource
 
 from mlapi.errors import InvalidRequest, RegistryError, RolloutNotFound
 from mlapi.inference.values import Target
-from mlapi.resources.api import Api, json_response, target_of
+from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.v1.paths import MODEL
 from mlapi.rollouts import document as rollout_document
@@ -18,7 +18,6 @@ from mlapi.rollouts.desk import VERBS, Desk
 from mlapi.rollouts.document import Guardrail, Step
 from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Plan
-from mlapi.schemas import jsonbody
 from mlapi.schemas.v1 import rollouts
 from mlapi.serving.dataplane import DataPlane
 
@@ -49,10 +48,10 @@ class _OfDesk(Resource):
     def __init__(self, desk: Desk, router: Router, limit: int) -> None:
         self._desk, self._router, self._limit = desk, router, limit
 
-    def _standing(self, rollout: str) -> Response:
+    def _standing(self, rollout: str, status: int = 200) -> Response:
         stands = progress.of(self._desk.generations, self._found(rollout))
         stale = stands.rollout.is_active and self._router.is_stale(stands.rollout.model)
-        return json_response(jsonbody.encode(_ONE.dump(picture.of_progress(stands, stale=stale))))
+        return document(_ONE, picture.of_progress(stands, stale=stale), status)
 
     def _found(self, rollout: str) -> rollout_document.Rollout:
         """Return the rollout on disk; while the registry cannot be read, as this process last heard of it."""
@@ -72,7 +71,7 @@ class Rollouts(_OfDesk):
         """Return one row a rollout, by model, oldest first; `?model=NAME` keeps those of one."""
         model = request.args.get("model")
         rows = [picture.summary(one) for one in self._desk.all() if model in {None, one.model}]
-        return json_response(jsonbody.encode(_LIST.dump({"rollouts": rows})))
+        return document(_LIST, {"rollouts": rows})
 
 
 class Start(_OfDesk):
@@ -84,9 +83,7 @@ class Start(_OfDesk):
         target_of(order.model)
         reason = (BY, order.why or "started")
         started = self._desk.start(order.model, order.candidate, order.control, _plan(order), reason)
-        response = self._standing(started.id)
-        response.status_code = CREATED
-        return response
+        return self._standing(started.id, CREATED)
 
 
 class Rollout(_OfDesk):
@@ -123,7 +120,7 @@ class Assignment(Resource):
         loaded = self._plane.model(target)
         found = self._explained(target)
         version = loaded.manifest.version if found.version is None else found.version
-        return json_response(jsonbody.encode(_ASSIGNED.dump(picture.of_explanation(target.model, version, found))))
+        return document(_ASSIGNED, picture.of_explanation(target.model, version, found))
 
     def _explained(self, target: Target) -> explanation.Explanation:
         generations = self._desk.generations

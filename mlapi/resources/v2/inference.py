@@ -1,27 +1,41 @@
 """Inference on tensors."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 
-from flask import Response, request
+from flask import Response
 from flask_restful import Resource
+from werkzeug.datastructures import Headers
 
 from mlapi.inference.values import InferenceResponse
-from mlapi.resources.api import JSON, Api, target_of
+from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.compression import compressed
+from mlapi.resources.calls import Answer, Call, answer, asked, current_headers
 from mlapi.resources.v2.paths import under
 from mlapi.schemas import v2
+from mlapi.schemas.v2.answer import Inferred
 from mlapi.serving.dataplane import DataPlane
 
+INFER = "v2-infer"
 JSON_LENGTH = "Inference-Header-Content-Length"
 OCTETS = "application/octet-stream"
+_INFERRED = Inferred()
 
 
 def install(api: Api, plane: DataPlane, limit: int) -> None:
     """Put inference on `api`; bodies may have `limit` bytes."""
-    api.add_resource(
-        Infer, *under("infer"), endpoint="v2-infer", resource_class_kwargs={"plane": plane, "limit": limit},
+    api.add_resource(Infer, *under("infer"), endpoint=INFER, resource_class_kwargs={"plane": plane, "limit": limit})
+
+
+def infer_call(segments: Mapping[str, str], headers: Headers) -> Call:
+    """Return what a path with `segments` asks of infer; raises NotFound."""
+    target, accept, json_length = target_of(**segments), headers.get("Accept-Encoding"), headers.get(JSON_LENGTH)
+    return Call(
+        target,
+        lambda body: v2.load(body, target, json_length),
+        _written,
+        _INFERRED, accept,
     )
 
 
@@ -34,17 +48,16 @@ class Infer(Resource):
         self._plane = plane
         self._limit = limit
 
-    def post(self, name: str, version: str | None = None) -> Response:
+    def post(self, **segments: str) -> Response:
         """Return the outputs asked for; the answer carries the request's id, or a new one."""
-        target, json_length = target_of(name, version), request.headers.get(JSON_LENGTH)
-        return self._plane.exchange(target, lambda: v2.load(read_body(self._limit), target, json_length), _response)
+        return asked(self._plane, infer_call(segments, current_headers()), lambda: read_body(self._limit))
 
 
-def _response(answer: InferenceResponse, asked: v2.Asked) -> Response:
-    named = answer if answer.id is not None else replace(answer, id=str(uuid.uuid4()))
-    dumped = v2.dump(named, asked)
-    response = Response(dumped.body, content_type=JSON if dumped.json_length is None else OCTETS)
-    response.headers["X-Model-Version"] = str(answer.version)
-    if dumped.json_length is not None:
-        response.headers[JSON_LENGTH] = str(dumped.json_length)
-    return compressed(response)
+def _written(given: InferenceResponse, request: v2.Asked) -> Answer:
+    named = given if given.id is not None else replace(given, id=str(uuid.uuid4()))
+    dumped = v2.dump(named, request)
+    if dumped.json_length is None:
+        return answer(dumped.body, given.version)
+    headers = (("Content-Type", OCTETS), ("X-Model-Version", str(given.version)),
+               (JSON_LENGTH, str(dumped.json_length)), ("Vary", "Accept-Encoding"))  # fmt: skip
+    return Answer(dumped.body, headers, dumped.json_length)

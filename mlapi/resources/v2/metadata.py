@@ -6,11 +6,10 @@ from flask_restful import Resource
 from mlapi import __version__
 from mlapi.errors import ModelNotReady
 from mlapi.inference.signature import TensorSpec
-from mlapi.resources.api import Api, json_response, target_of
-from mlapi.resources.errors import RETRY_SECONDS
+from mlapi.resources.api import Api, document, target_of
+from mlapi.resources.errors import RETRY_SECONDS, answer
 from mlapi.resources.v2.paths import MODELS, WHICH, under
 from mlapi.runtimes.formats import FORMATS
-from mlapi.schemas import jsonbody
 from mlapi.schemas.v2 import documents
 from mlapi.serving.dataplane import DataPlane
 
@@ -50,7 +49,7 @@ class Server(Resource):
     def get(self) -> Response:
         """Return name, version and the extensions that exist."""
         body = {"name": "mlapi", "version": __version__, "extensions": list(EXTENSIONS)}
-        return json_response(jsonbody.encode(_SERVER.dump(body)))
+        return document(_SERVER, body)
 
 
 class Live(Resource):
@@ -60,7 +59,7 @@ class Live(Resource):
 
     def get(self) -> Response:
         """Return 200."""
-        return json_response(jsonbody.encode(_LIVE.dump({"live": True})))
+        return document(_LIVE, {"live": True})
 
 
 class _OfModels(Resource):
@@ -78,7 +77,7 @@ class Ready(_OfModels):
     def get(self) -> Response:
         """Return 200, or 503 while versions are still being loaded."""
         if self._plane.live.is_ready():
-            return json_response(jsonbody.encode(_READY.dump({"ready": True, "live": True})))
+            return document(_READY, {"ready": True, "live": True})
         return _not_ready("models are still being loaded")
 
 
@@ -88,7 +87,7 @@ class Models(_OfModels):
     def get(self) -> Response:
         """Return the names."""
         names = [model.name for model in self._plane.live.models()]
-        return json_response(jsonbody.encode(_LIST.dump({"models": names})))
+        return document(_LIST, {"models": names})
 
 
 class Model(_OfModels):
@@ -105,7 +104,7 @@ class Model(_OfModels):
             "inputs": [_tensor(spec) for spec in signature.inputs],
             "outputs": [_tensor(spec) for spec in signature.outputs],
         }
-        return json_response(jsonbody.encode(_MODEL.dump(body)), version=loaded.manifest.version)
+        return document(_MODEL, body, version=loaded.manifest.version)
 
 
 class ModelReady(_OfModels):
@@ -117,7 +116,7 @@ class ModelReady(_OfModels):
             self._plane.model(target_of(name, version))
         except ModelNotReady as error:
             return _not_ready(str(error))
-        return json_response(jsonbody.encode(_MODEL_READY.dump({"name": name, "ready": True})))
+        return document(_MODEL_READY, {"name": name, "ready": True})
 
 
 class Config(_OfModels):
@@ -135,7 +134,7 @@ class Config(_OfModels):
             "input": [_config_tensor(spec) for spec in loaded.signature.inputs],
             "output": [_config_tensor(spec) for spec in loaded.signature.outputs],
         }
-        return json_response(jsonbody.encode(_CONFIG.dump(body)), version=loaded.manifest.version)
+        return document(_CONFIG, body, version=loaded.manifest.version)
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:
@@ -148,6 +147,6 @@ def _config_tensor(spec: TensorSpec) -> dict[str, object]:
 
 
 def _not_ready(sentence: str) -> Response:
-    response = json_response(jsonbody.encode({"error": sentence, "ready": False}), 503)
+    response = answer(503, sentence, ready=False)
     response.headers["Retry-After"] = RETRY_SECONDS
     return response

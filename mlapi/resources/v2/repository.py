@@ -4,9 +4,8 @@ from flask import Response
 from flask_restful import Resource
 
 from mlapi.errors import InvalidRequest
-from mlapi.resources.api import Api, json_response, target_of
+from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.body import read_body
-from mlapi.schemas import jsonbody
 from mlapi.schemas.v2 import documents
 from mlapi.serving.repository import ModelRepository
 
@@ -43,7 +42,7 @@ class Index(_OfRepository):
             for name, status in self._repository.index()
             if status.state == "READY" or not only_ready
         ]
-        return json_response(jsonbody.encode(_INDEX.dump(rows)))
+        return document(_INDEX, rows)
 
 
 class Load(_OfRepository):
@@ -55,7 +54,7 @@ class Load(_OfRepository):
         if unsupported:
             raise InvalidRequest([f"parameter '{key[:20]}' is not supported; publish a version" for key in unsupported])
         self._repository.load(target_of(name).model)
-        return json_response(jsonbody.encode(_LOADED.dump({"name": name, "load": True})))
+        return document(_LOADED, {"name": name, "load": True})
 
 
 class Unload(_OfRepository):
@@ -65,7 +64,7 @@ class Unload(_OfRepository):
         """Return when no worker answers for the model any more."""
         documents.load_order(read_body(self._limit))
         self._repository.unload(target_of(name).model)
-        return json_response(jsonbody.encode(_UNLOADED.dump({"name": name, "unload": True})))
+        return document(_UNLOADED, {"name": name, "unload": True})
 
 
 def _replaces(key: str) -> bool:

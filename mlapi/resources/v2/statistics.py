@@ -6,9 +6,8 @@ from flask import Response
 from flask_restful import Resource
 
 from mlapi.monitoring.statistics import Duration, Statistics, VersionStatistics
-from mlapi.resources.api import Api, json_response, target_of
+from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.v2.paths import MODELS, under
-from mlapi.schemas import jsonbody
 from mlapi.schemas.v2 import documents
 from mlapi.serving.dataplane import DataPlane
 
@@ -35,7 +34,7 @@ class _OfStatistics(Resource):
 
     def _answer(self, wanted: list[tuple[str, int]]) -> Response:
         entries = [_entry(self._statistics.total(name, version)) for name, version in wanted]
-        return json_response(jsonbody.encode(_STATISTICS.dump({"model_stats": entries})))
+        return document(_STATISTICS, {"model_stats": entries})
 
 
 class AllStats(_OfStatistics):

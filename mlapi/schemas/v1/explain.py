@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import fields
 
 from mlapi.inference.values import InferenceRequest, InferenceResponse, Target
-from mlapi.schemas.envelope import Envelope
+from mlapi.schemas.members import Answer
 from mlapi.schemas.v1 import predict, values
 
 
@@ -25,16 +25,16 @@ def dump(response: InferenceResponse, method: str, explanations: Sequence[Mappin
     return values.encode({"predictions": values.outgoing(name, answer), "method": method, "explanations": rows})
 
 
-class Explanation(Envelope):
+class Explanation(Answer):
     """One row: `base_value` and all contributions add up to what the model's method `output` answers.
 
     `class` is the class that is explained, the predicted one; only classifiers have it.
     """
 
-    base_value = fields.Float(required=True)
-    contributions = fields.Dict(keys=fields.String(), values=fields.Float(), required=True)
+    base_value = fields.Float(required=True, allow_nan=True)
+    contributions = fields.Dict(keys=fields.String(), values=fields.Float(allow_nan=True), required=True)
     output = fields.String(required=True)
-    label = fields.Raw(data_key="class")
+    label = fields.Raw(data_key="class", metadata={"type": ["string", "integer", "boolean"]})
 
 
 _EXPLANATION = Explanation()

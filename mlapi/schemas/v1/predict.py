@@ -1,24 +1,45 @@
 """The predict API: rows or columns in, predictions or outputs out."""
 
+import re
+from itertools import chain
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validates_schema
+import numpy as np
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Rows, Target
+from mlapi.inference.values import (
+    Array,
+    Columns,
+    InferenceRequest,
+    InferenceResponse,
+    Inputs,
+    Numbers,
+    Rows,
+    Target,
+)
+from mlapi.schemas import rectangles
 from mlapi.schemas.envelope import Envelope, checked
 from mlapi.schemas.v1 import values
 
 SERVING_DEFAULT = "serving_default"
+PROBABILITIES = "predict_proba"
+SIGNATURES = ("", SERVING_DEFAULT, PROBABILITIES)
+FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
+NUMBERS: set[type] = {int, float}
+NUMERIC = b"0123456789+-.eE,[] \t\r\n"
+"""What arrays of numbers are written with (RFC 8259, sections 5 and 6)."""
+
+_OPENING = re.compile(rb'"(?:instances|inputs)"\s*:\s*\[')
 
 
 def load(data: bytes, target: Target) -> InferenceRequest:
     """Return the predict request in a body: `instances` are rows, `inputs` are columns.
 
-    Without `signature_name`, or with `serving_default`, the first output is asked for; any other
-    name is that of an output. Raises InvalidRequest.
+    Without `signature_name`, or with "" or `serving_default`, the first output is asked for; with
+    `predict_proba` the probabilities. Any other name is no signature of predict. Raises InvalidRequest.
     """
-    inputs, outputs = checked(_PREDICT, values.decode(data))
-    return InferenceRequest(target, inputs, outputs)
+    inputs, name = _large(data) or _small(data)
+    return InferenceRequest(target, inputs, () if name in {"", SERVING_DEFAULT} else (name,))
 
 
 def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
@@ -27,21 +48,86 @@ def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
     A predict answers one output, so its name is left out; a trailing dimension of one is squeezed.
     Numbers that are not finite are the bare tokens NaN, Infinity and -Infinity.
     """
-    member = "predictions" if isinstance(request.inputs, Rows) else "outputs"
+    member = "predictions" if _by_row(request.inputs) else "outputs"
     name, answer = next(iter(response.outputs.items()))
     return values.encode({member: values.outgoing(name, answer)})
+
+
+def _by_row(inputs: Inputs) -> bool:
+    return inputs.by_row if isinstance(inputs, Numbers) else isinstance(inputs, Rows)
+
+
+def _large(data: bytes) -> tuple[Numbers, str] | None:
+    """Return the request of a body that is one large array of numbers, or None."""
+    if len(data) < rectangles.LARGE:
+        return None
+    lifted = rectangles.lift(data, _OPENING, values.decode, first=True)
+    if lifted is None:
+        return None
+    member, name = _plain(lifted.document), lifted.document.get("signature_name", "")
+    if member is None or lifted.document[member] != "#0" or len(lifted.places) > 1:
+        return None
+    array = lifted.numbers("#0")
+    if array is None or array.ndim == 1:
+        return None
+    return Numbers(array, lambda: _form(member, values.decode(data)[member]), by_row=member == "instances"), name
+
+
+def _small(data: bytes) -> tuple[Inputs, str]:
+    document = values.decode(data)
+    member = _plain(document)
+    if member is None or type(document[member]) not in FORMS[member] or not document[member]:
+        loaded: tuple[Rows | Columns, str] = checked(_PREDICT, document)
+        return loaded
+    given, name = _form(member, document[member]), document.get("signature_name", "")
+    bare = _is_bare(data)
+    array = _rectangle(document[member], bare=bare)
+    by_row = member == "instances"
+    return given if array is None else Numbers(array, lambda: given, by_row=by_row, complete=bare), name
+
+
+def _plain(document: dict[str, Any]) -> str | None:
+    """Return which of the two forms a document has that marshmallow would find nothing to say of, else None."""
+    given = [name for name in FORMS if name in document]
+    return given[0] if len(given) == 1 and document.get("signature_name", "") in SIGNATURES else None
+
+
+def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded JSON)
+    return Rows(given) if member == "instances" else Columns(given)
+
+
+def _is_bare(data: bytes) -> bool:
+    """Tell whether all arrays in a body are one, of nothing but finite numbers: no text, true, false, null or NaN."""
+    return not data[data.find(b"[") : data.rfind(b"]") + 1].translate(None, NUMERIC)
+
+
+def _rectangle(given: Any, *, bare: bool) -> Array | None:  # noqa: ANN401 (decoded JSON)
+    """Return lists of numbers as doubles, `[n, k]`; None for anything else."""
+    if type(given) is not list or not (bare or _all_numbers(given)):
+        return None
+    try:
+        array = np.array(given, "f8")
+    except (ValueError, TypeError, OverflowError):  # ragged, an integer beyond the doubles
+        return None
+    return array if array.ndim == 2 and array.size else None  # noqa: PLR2004 (rows and columns)
+
+
+def _all_numbers(rows: list[Any]) -> bool:
+    return set(map(type, rows)) == {list} and set(map(type, chain.from_iterable(rows))) <= NUMBERS
 
 
 class Predict(Envelope):
     """The request: exactly one of `instances` and `inputs`."""
 
-    instances = fields.Raw()
-    inputs = fields.Raw()
-    signature_name = fields.String(load_default="")
+    instances = fields.Raw(metadata={"type": "array", "minItems": 1})
+    inputs = fields.Raw(metadata={"type": ["array", "object"]})
+    signature_name = fields.String(load_default="", validate=validate.OneOf(
+        SIGNATURES, error=f"Expected {SERVING_DEFAULT} or {PROBABILITIES}.",
+    ))
 
     @validates_schema
     def _one_form(self, data: dict[str, Any], **_: object) -> None:
-        given = [name for name in ("instances", "inputs") if name in data]
+        given = [name for name in FORMS if name in data]
         if len(given) != 1:
             got = "both" if given else "neither"
             msg = f"expected exactly one of 'instances' (rows) and 'inputs' (columns), got {got}"
@@ -54,10 +140,9 @@ class Predict(Envelope):
             raise ValidationError(msg, "inputs")
 
     @post_load
-    def _values(self, data: dict[str, Any], **_: object) -> tuple[Rows | Columns, tuple[str, ...]]:
-        inputs = Rows(data["instances"]) if "instances" in data else Columns(data["inputs"])
-        name = data["signature_name"]
-        return inputs, () if name in {"", SERVING_DEFAULT} else (name,)
+    def _values(self, data: dict[str, Any], **_: object) -> tuple[Rows | Columns, str]:
+        member = "instances" if "instances" in data else "inputs"
+        return _form(member, data[member]), data["signature_name"]
 
 
 _PREDICT = Predict()

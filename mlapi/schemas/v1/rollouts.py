@@ -6,7 +6,8 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from mlapi.schemas import jsonbody
-from mlapi.schemas.envelope import Envelope, checked
+from mlapi.schemas.envelope import checked
+from mlapi.schemas.members import Answer, Truth, Whole
 
 LARGEST_VERSION = 2**63 - 1
 LONGEST_WHY = 500
@@ -153,7 +154,7 @@ class Why(_Strict):
         return str(data["why"])
 
 
-class Summary(Envelope):
+class Summary(Answer):
     """One rollout in the list."""
 
     id = fields.String(required=True)
@@ -161,22 +162,22 @@ class Summary(Envelope):
     control = fields.String(required=True)
     candidate = fields.String(required=True)
     state = fields.String(required=True)
-    step = fields.Integer(required=True)
+    step = Whole(required=True)
     weight = fields.Float(required=True)
-    generation = fields.Integer(required=True)
-    holds = fields.Boolean(required=True)
+    generation = Whole(required=True)
+    holds = Truth(required=True)
 
 
-class RolloutList(Envelope):
+class RolloutList(Answer):
     """GET /v1/rollouts."""
 
     rollouts = fields.List(fields.Nested(Summary), required=True)
 
 
-class Change(Envelope):
+class Change(Answer):
     """One entry of the history."""
 
-    generation = fields.Integer(required=True)
+    generation = Whole(required=True)
     before = fields.String(required=True)
     after = fields.String(required=True)
     by = fields.String(required=True)
@@ -185,25 +186,25 @@ class Change(Envelope):
     evidence = fields.Dict(fields.String(), fields.Float(), required=True)
 
 
-class Worker(Envelope):
+class Worker(Answer):
     """One worker that follows a rollout."""
 
     name = fields.String(required=True)
-    generation = fields.Integer(required=True)
-    lag = fields.Integer(required=True)
+    generation = Whole(required=True)
+    lag = Whole(required=True)
     seconds_ago = fields.Float(required=True)
-    stale = fields.Boolean(required=True)
+    stale = Truth(required=True)
 
 
-class ArmCounts(Envelope):
+class ArmCounts(Answer):
     """What one arm came to."""
 
-    requests = fields.Integer(required=True)
-    keys = fields.Integer(required=True)
-    fell_back = fields.Integer(required=True)
-    errors = fields.Integer(required=True)
-    invalid = fields.Integer(required=True)
-    slow = fields.Integer(required=True)
+    requests = Whole(required=True)
+    keys = Whole(required=True)
+    fell_back = Whole(required=True)
+    errors = Whole(required=True)
+    invalid = Whole(required=True)
+    slow = Whole(required=True)
     mean_score = fields.Float(required=True, allow_none=True)
     p95_ms = fields.Float(required=True, allow_none=True)
 
@@ -218,8 +219,8 @@ class Rollout(Summary):
     on_pause = fields.String(required=True)
     on_finish = fields.String(required=True)
     max_duration_s = fields.Float(required=True)
-    converged = fields.Boolean(required=True)
-    stale = fields.Boolean(required=True)
+    converged = Truth(required=True)
+    stale = Truth(required=True)
     workers = fields.List(fields.Nested(Worker), required=True)
     arms = fields.Dict(fields.String(), fields.Nested(ArmCounts), required=True)
     evidence = fields.Dict(fields.String(), fields.Float(), required=True)
@@ -227,7 +228,7 @@ class Rollout(Summary):
     history = fields.List(fields.Nested(Change), required=True)
 
 
-class Assignment(Envelope):
+class Assignment(Answer):
     """GET /v1/models/NAME/assignment."""
 
     model = fields.String(required=True)
@@ -235,8 +236,8 @@ class Assignment(Envelope):
     why = fields.String(required=True)
     rollout = fields.String()
     variant = fields.String()
-    bucket = fields.Integer()
-    candidate_below = fields.Integer()
+    bucket = Whole()
+    candidate_below = Whole()
     at = fields.String()
 
 

@@ -11,8 +11,13 @@ from mlapi.inference.values import Array
 from mlapi.schemas import jsonbody
 
 B64 = "b64"
+B64_BYTES = B64.encode()
+"""Sought without its quotes: a text that ends in a frequent byte is sought slowly."""
 BYTES_SUFFIX = "_bytes"
 DOUBLE = 8  # bytes
+SHORT = 512  # bytes
+FEW = 16
+"""Values up to which orjson takes a list for less than an array; of smaller datatypes only it knows the digits."""
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def decode(data: bytes) -> dict[str, Any]:
     Raises InvalidRequest, also on base64 that is none or does not encode UTF-8.
     """
     document = jsonbody.decode(data)
-    if b'"b64"' not in data:
+    if B64_BYTES not in data:
         return document
     return {name: _without_b64(value) for name, value in document.items()}
 
@@ -31,8 +36,11 @@ def encode(document: dict[str, Any], *, finite: bool = True) -> bytes:
 
     `finite` says whether the plain values are.
     """
-    if finite and not any(isinstance(value, np.ndarray) and _is_odd(value) for value in document.values()):
-        return jsonbody.encode({name: _plain(value) for name, value in document.items()})
+    if finite:
+        body = jsonbody.encode({name: _plain(value) for name, value in document.items()})
+        # orjson's word for what is not finite, sought where that is the cheaper look; a text may hold it too
+        if (len(body) < SHORT and b"null" not in body) or not any(map(_is_odd, document.values())):
+            return body
     return jsonbody.encode_tokens({name: _shortest(value) for name, value in document.items()})
 
 
@@ -44,7 +52,7 @@ def numbers(array: Array) -> Array:
 def outgoing(name: str, answer: Array) -> Array:
     """Return an output as V1 writes it: `[n]` for `[n, 1]`, base64 objects where its name ends in `_bytes`."""
     squeezed = answer[:, 0] if answer.shape[1] == 1 else answer
-    if squeezed.dtype != object or not name.endswith(BYTES_SUFFIX):
+    if squeezed.dtype.kind != "O" or not name.endswith(BYTES_SUFFIX):
         return squeezed
     wrapped = np.empty(squeezed.shape, dtype=object)
     for at, text in np.ndenumerate(squeezed):
@@ -65,14 +73,15 @@ def _without_b64(value: Any) -> Any:  # noqa: ANN401 (decoded JSON)
         raise InvalidRequest(["a b64 object does not hold base64 of UTF-8 text"]) from None
 
 
-def _is_odd(array: Array) -> bool:
-    return array.dtype.kind == "f" and not np.isfinite(array).all()
+def _is_odd(value: Any) -> bool:  # noqa: ANN401 (an array or plain JSON)
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (an array or plain JSON)
     if not isinstance(value, np.ndarray):
         return value
-    return value.tolist() if value.dtype == object else np.ascontiguousarray(value)
+    listed = value.dtype.kind == "O" or (value.size <= FEW and value.itemsize == DOUBLE)
+    return value.tolist() if listed else np.ascontiguousarray(value)
 
 
 def _shortest(value: Any) -> Any:  # noqa: ANN401 (see _plain)

@@ -4,11 +4,12 @@ from marshmallow import ValidationError, fields, validate
 
 from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import Envelope, checked
+from mlapi.schemas.members import Answer, Truth, Whole
 
 STATES = ("READY", "LOADING", "UNLOADING", "UNAVAILABLE")
 
 
-class Server(Envelope):
+class Server(Answer):
     """GET /v2."""
 
     name = fields.String(required=True)
@@ -16,34 +17,34 @@ class Server(Envelope):
     extensions = fields.List(fields.String(), required=True)
 
 
-class ServerLive(Envelope):
+class ServerLive(Answer):
     """GET /v2/health/live."""
 
-    live = fields.Boolean(required=True)
+    live = Truth(required=True)
 
 
-class ServerReady(Envelope):
+class ServerReady(Answer):
     """GET /v2/health/ready."""
 
-    ready = fields.Boolean(required=True)
-    live = fields.Boolean(required=True)
+    ready = Truth(required=True)
+    live = Truth(required=True)
 
 
-class ModelList(Envelope):
+class ModelList(Answer):
     """GET /v2/models."""
 
     models = fields.List(fields.String(), required=True)
 
 
-class Tensor(Envelope):
+class Tensor(Answer):
     """One tensor of a signature."""
 
     name = fields.String(required=True)
     datatype = fields.String(required=True)
-    shape = fields.List(fields.Integer(), required=True)
+    shape = fields.List(Whole(), required=True)
 
 
-class Model(Envelope):
+class Model(Answer):
     """GET /v2/models/NAME."""
 
     name = fields.String(required=True)
@@ -53,34 +54,34 @@ class Model(Envelope):
     outputs = fields.List(fields.Nested(Tensor), required=True)
 
 
-class ModelReady(Envelope):
+class ModelReady(Answer):
     """GET /v2/models/NAME/ready."""
 
     name = fields.String(required=True)
-    ready = fields.Boolean(required=True)
+    ready = Truth(required=True)
 
 
-class ConfigTensor(Envelope):
+class ConfigTensor(Answer):
     """One tensor of a model configuration; `dims` leave the batch out."""
 
     name = fields.String(required=True)
     data_type = fields.String(required=True)
-    dims = fields.List(fields.Integer(), required=True)
+    dims = fields.List(Whole(), required=True)
 
 
-class Config(Envelope):
+class Config(Answer):
     """GET /v2/models/NAME/config."""
 
     name = fields.String(required=True)
     platform = fields.String(required=True)
     backend = fields.String(required=True)
-    max_batch_size = fields.Integer(required=True)
+    max_batch_size = Whole(required=True)
     version_policy = fields.Dict(required=True)
     input = fields.List(fields.Nested(ConfigTensor), required=True)
     output = fields.List(fields.Nested(ConfigTensor), required=True)
 
 
-class IndexRow(Envelope):
+class IndexRow(Answer):
     """One version in POST /v2/repository/index."""
 
     name = fields.String(required=True)
@@ -89,37 +90,37 @@ class IndexRow(Envelope):
     reason = fields.String(required=True)
 
 
-class Loaded(Envelope):
+class Loaded(Answer):
     """POST /v2/repository/models/NAME/load."""
 
     name = fields.String(required=True)
-    loaded = fields.Boolean(required=True, data_key="load", attribute="load")  # `load` is a method of schemas
+    loaded = Truth(required=True, data_key="load", attribute="load")  # `load` is a method of schemas
 
 
-class Unloaded(Envelope):
+class Unloaded(Answer):
     """POST /v2/repository/models/NAME/unload."""
 
     name = fields.String(required=True)
-    unload = fields.Boolean(required=True)
+    unload = Truth(required=True)
 
 
-class Duration(Envelope):
+class Duration(Answer):
     """How often, and nanoseconds in all."""
 
-    count = fields.Integer(required=True)
-    ns = fields.Integer(required=True)
+    count = Whole(required=True)
+    ns = Whole(required=True)
 
 
-class BatchStatistics(Envelope):
+class BatchStatistics(Answer):
     """The phases of batches of one size."""
 
-    batch_size = fields.Integer(required=True)
+    batch_size = Whole(required=True)
     compute_input = fields.Nested(Duration, required=True)
     compute_infer = fields.Nested(Duration, required=True)
     compute_output = fields.Nested(Duration, required=True)
 
 
-class InferStatistics(Envelope):
+class InferStatistics(Answer):
     """Outcomes and phases of inferences."""
 
     success = fields.Nested(Duration, required=True)
@@ -132,21 +133,21 @@ class InferStatistics(Envelope):
     cache_miss = fields.Nested(Duration, required=True)
 
 
-class ModelStatistics(Envelope):
+class ModelStatistics(Answer):
     """The statistics of one version."""
 
     name = fields.String(required=True)
     version = fields.String(required=True)
-    last_inference = fields.Integer(required=True)
-    inference_count = fields.Integer(required=True)
-    execution_count = fields.Integer(required=True)
+    last_inference = Whole(required=True)
+    inference_count = Whole(required=True)
+    execution_count = Whole(required=True)
     inference_stats = fields.Nested(InferStatistics, required=True)
     response_stats = fields.Dict(required=True)
     memory_usage = fields.List(fields.Raw(), required=True)
     batch_stats = fields.List(fields.Nested(BatchStatistics), required=True)
 
 
-class Statistics(Envelope):
+class Statistics(Answer):
     """GET /v2/models/stats."""
 
     model_stats = fields.List(fields.Nested(ModelStatistics), required=True)
@@ -161,7 +162,7 @@ def _is_bool(value: object) -> None:
 class IndexRequest(Envelope):
     """The body of a repository index request."""
 
-    ready = fields.Raw(load_default=False, validate=_is_bool)
+    ready = fields.Raw(load_default=False, validate=_is_bool, metadata={"type": "boolean"})
 
 
 class OrderRequest(Envelope):

@@ -40,6 +40,12 @@ def _shape(value: object) -> None:
         raise ValidationError(msg)
 
 
+_SHAPE = {
+    "type": "array", "minItems": 1, "maxItems": MOST_DIMENSIONS, "items": {"type": "integer", "minimum": 1},
+}  # fmt: skip
+"""The same in JSON Schema; a size of 0 is refused a step later, with the values."""
+
+
 def _is_count(value: object, least: int) -> bool:
     return type(value) is int and value >= least
 
@@ -48,10 +54,10 @@ class Input(Envelope):
     """One input tensor: its values in `data`, or their number of bytes behind the JSON part."""
 
     name = fields.String(required=True, validate=validate.Length(1))
-    shape = fields.Raw(required=True, validate=_shape)
+    shape = fields.Raw(required=True, validate=_shape, metadata=_SHAPE)
     datatype = fields.String(required=True, validate=validate.OneOf(tuple(NUMPY_TYPES)))
     parameters = _Parameters(load_default=dict)
-    data = fields.Raw()
+    data = fields.Raw(metadata={"type": "array"})
 
     @validates_schema
     def _has_values(self, data: dict[str, Any], **_: object) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,16 +14,18 @@ import numpy as np
 
 from mlapi.errors import InvalidRequest
 from mlapi.inference import tensorbytes
-from mlapi.inference.arrays import array_of
+from mlapi.inference.arrays import array_of, straight
 from mlapi.inference.faults import Faults, quoted
 from mlapi.inference.values import Array, InferenceRequest, RawTensor, Target, Tensors
-from mlapi.schemas import jsonbody
+from mlapi.schemas import jsonbody, rectangles
 from mlapi.schemas.envelope import checked
+from mlapi.schemas.v2 import plain
 from mlapi.schemas.v2.envelope import BINARY_SIZE, Infer
 
 BINARY_ONLY = "FP16"
 LONGEST_LENGTH = 19  # digits: that of any file; Python itself gives up on thousands
 _INFER = Infer()
+_OPENING = re.compile(rb'"data"\s*:\s*\[')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Wanted:
     classes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked(InferenceRequest):
     """A request of V2; `wanted` says how the outputs named in it are written, `binary` how others are."""
 
@@ -52,16 +55,27 @@ def load(data: bytes, target: Target, json_length: str | None = None) -> Asked:
     cut = _cut(json_length, len(data))
     if cut == 0:
         return Asked(target, RawTensor(data), binary=True)
-    document = checked(_INFER, jsonbody.decode(data[:cut]))
+    document = _document(data if cut == len(data) else data[:cut])
     faults = Faults()
     inputs = Tensors(_arrays(document, memoryview(data)[cut:], faults))
     parameters = document["parameters"]
     binary = parameters.get("binary_data_output", False)
     wanted = {output["name"]: _wanted(output["parameters"], binary=binary) for output in document["outputs"]}
-    twice = [name for name, times in Counter(o["name"] for o in document["outputs"]).items() if times > 1]
-    faults.each(twice, lambda name: f"output {quoted(name)} is asked for twice; expected each output once")
+    if len(wanted) != len(document["outputs"]):
+        twice = [name for name, times in Counter(o["name"] for o in document["outputs"]).items() if times > 1]
+        faults.each(twice, lambda name: f"output {quoted(name)} is asked for twice; expected each output once")
     faults.raise_any()
     return Asked(target, inputs, tuple(wanted) or None, document.get("id"), parameters, wanted, binary)
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    """Return the JSON part as the schema loads it, with arrays as `data` where those are large and of numbers."""
+    lifted = rectangles.lift(text, _OPENING, jsonbody.decode) if len(text) >= rectangles.LARGE else None
+    document = plain.filled(lifted) if lifted is not None else None
+    if document is None:
+        whole = jsonbody.decode(text)
+        document = plain.loaded(whole) or checked(_INFER, whole)
+    return document
 
 
 def _cut(json_length: str | None, size: int) -> int:
@@ -88,7 +102,7 @@ def _arrays(document: dict[str, Any], tail: memoryview, faults: Faults) -> dict[
         if name in arrays:
             faults.add(f"input {quoted(name)} stands twice; expected each input once")
             continue
-        raw = bytes(tail[end - tensor["parameters"].get(BINARY_SIZE, 0) : end])
+        raw = tail[end - tensor["parameters"].get(BINARY_SIZE, 0) : end]
         array = _array(tensor, raw, _content_type(tensor, document), faults)
         arrays[name] = np.empty(0) if array is None else array
     return arrays
@@ -99,7 +113,7 @@ def _content_type(tensor: dict[str, Any], document: dict[str, Any]) -> object:
     return tensor["parameters"].get("content_type", document["parameters"].get("content_type"))
 
 
-def _array(tensor: dict[str, Any], raw: bytes, content_type: object, faults: Faults) -> Array | None:
+def _array(tensor: dict[str, Any], raw: memoryview, content_type: object, faults: Faults) -> Array | None:
     name, shape, datatype = quoted(tensor["name"]), tensor["shape"], tensor["datatype"]
     if 0 in shape:
         faults.add(f"input {name} has shape {shape}; expected at least one row, and one value in each")
@@ -107,10 +121,24 @@ def _array(tensor: dict[str, Any], raw: bytes, content_type: object, faults: Fau
     if "data" not in tensor:
         array = tensorbytes.decode(raw, datatype, shape, name, faults)
     else:
-        array = _from_json(tensor["data"], name, datatype, shape, faults)
+        array = _straight(tensor["data"], datatype, shape)
+        if array is None:
+            array = _from_json(tensor["data"], name, datatype, shape, faults)
     if array is not None and content_type == "base64" and datatype == "BYTES":
         return _from_base64(array, name, faults)
     return array
+
+
+def _straight(data: list[Any] | Array, datatype: str, shape: list[int]) -> Array | None:
+    """Return the tensor where its values are plainly in order, flat or in rows, else None."""
+    if isinstance(data, np.ndarray):
+        return data
+    if data and type(data[0]) is list:
+        if set(map(type, data)) != {list} or len(set(map(len, data))) != 1:
+            return None
+        data = list(itertools.chain.from_iterable(data))
+    array = straight(data, datatype) if len(data) == prod(shape) else None
+    return None if array is None else array.reshape(shape)
 
 
 def _from_json(data: list[Any], name: str, datatype: str, shape: list[int], faults: Faults) -> Array | None:

@@ -1,0 +1,16 @@
+-- wrk: post one body again and again. BODY is its file, HEADERS a file of "Name: value" lines.
+local file = assert(io.open(os.getenv("BODY"), "rb"))
+wrk.method, wrk.body = "POST", file:read("*a")
+file:close()
+for line in io.lines(os.getenv("HEADERS")) do
+  local name, value = line:match("^([^:]+): (.*)$")
+  wrk.headers[name] = value
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    'DONE {"requests": %d, "microseconds": %d, "bytes": %d, "p50": %d, "p99": %d, "refused": %d, "broken": %d}\n',
+    summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99),
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end

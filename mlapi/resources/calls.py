@@ -1,0 +1,75 @@
+"""Inference calls: what a path and its headers ask for, whoever framed the request, and the answer as it is sent.
+
+A resource reads a call off Flask's request; the server's express lane reads the same call off the bytes it framed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flask import Response, request
+from marshmallow import Schema
+from werkzeug.datastructures import Headers
+
+from mlapi.inference.values import InferenceResponse, Target
+from mlapi.resources.api import JSON, valid
+from mlapi.resources.compression import encoded
+from mlapi.serving.dataplane import DataPlane
+
+
+class Answer(NamedTuple):
+    """A 200: its body, and its headers in the order they are sent, without the length.
+
+    `json_length` is the bytes of the body that are JSON, None for all.
+    """
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+    json_length: int | None = None
+
+
+class Call(NamedTuple):
+    """One inference: its target, what `load` makes of the body, and what `dump` makes of the answer to that.
+
+    `schema` describes the JSON that is sent; `accept` is the header Accept-Encoding. A call holds nothing of
+    one request but what its path and headers say, so that it may answer many.
+    """
+
+    target: Target
+    load: Callable[[bytes], Any]
+    dump: Callable[[InferenceResponse, Any], Answer]
+    schema: Schema
+    accept: str | None
+
+
+Builder = Callable[[Mapping[str, str], Headers], Call]
+"""From the segments of the path and the headers to the call; raises NotFound for a path that cannot exist."""
+
+
+def answer(body: bytes, version: int) -> Answer:
+    """Return JSON as the answer of inference by `version`."""
+    return Answer(body, (("Content-Type", JSON), ("X-Model-Version", str(version)), ("Vary", "Accept-Encoding")))
+
+
+def compressed(given: Answer, accept: str | None) -> Answer:
+    """Return an answer, compressed where it is worth it and `accept` allows it."""
+    if accept is None:
+        return given
+    data, encoding = encoded(given.body, accept)
+    return given if encoding is None else Answer(data, (*given.headers, ("Content-Encoding", encoding)))
+
+
+def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
+    """Return Flask's answer to the current request as `call`; `read` gives its body, or refuses it."""
+
+    def dump(response: InferenceResponse, loaded: Any) -> Answer:  # noqa: ANN401 (what `load` made)
+        given = call.dump(response, loaded)
+        valid(given.body[: given.json_length], call.schema)
+        return compressed(given, call.accept)
+
+    given = plane.exchange(call.target, lambda: call.load(read()), dump)
+    return Response(given.body, headers=list(given.headers))
+
+
+def current_headers() -> Headers:
+    """Return the headers of Flask's current request."""
+    return request.headers

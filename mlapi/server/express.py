@@ -1,0 +1,107 @@
+"""The express lane: well-formed inference whose cost is known to be small, answered on the event loop.
+
+It frames; everything else is the application's own: routes by the app's URL map, reads and writes by the calls of
+the resources, predicts and observes through the data plane. Whatever it cannot answer with a plain 200 at once goes
+to the application, which finds the words.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
+
+from mlapi.errors import NotFound
+from mlapi.resources import access
+from mlapi.resources.body import is_plain
+from mlapi.resources.calls import Builder, Call, compressed
+from mlapi.resources.v1.inference import PREDICT, predict_call
+from mlapi.resources.v2.inference import INFER, infer_call
+from mlapi.server import answers
+from mlapi.server.lines import Lines
+from mlapi.serving.dataplane import DataPlane
+from mlapi.serving.together import Asked
+
+CALLS: Mapping[str, Builder] = {PREDICT: predict_call, INFER: infer_call}
+"""The endpoints whose calls may take the lane."""
+
+PROBES = frozenset({"alive", "ready", "v1-alive", "v2-live", "v2-ready"})
+"""The endpoints that orchestrators ask, which must answer whatever the threads do; none of them ever waits."""
+
+PLAIN_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+"""A caller's id that goes into header and log as it is; of any other the application takes care."""
+
+LONGEST_BODY = 64 * 1024
+"""Bytes; to read more than these takes longer than a probe should wait."""
+
+
+class Route(NamedTuple):
+    """What a head means for the lane: an inference call, or (None) a probe, which the loop answers itself."""
+
+    call: Call | None
+    request_id: str | None
+    method: str
+    path: str
+
+
+class Waiting(NamedTuple):
+    """A whole request in the lane, and who waits for its answer."""
+
+    route: Route
+    call: Call
+    body: bytes
+    head: Any
+    connection: Any
+    begun: int
+
+
+class Express:
+    """Knows which requests may take the lane, and answers those that are ready."""
+
+    def __init__(self, app: Flask, plane: DataPlane) -> None:
+        self._urls, self._plane = app.url_map, plane
+        self._lines = Lines()
+
+    def route(self, environ: dict[str, Any]) -> Route | None:
+        """Return where a request of this head goes beside the threads, or None where it goes to them."""
+        request = Request(environ)
+        try:
+            endpoint, segments = self._urls.bind_to_environ(environ).match()
+        except HTTPException:
+            return None
+        request_id = request.headers.get(access.HEADER)
+        if request_id is not None and PLAIN_ID.fullmatch(request_id) is None:
+            return None
+        if endpoint in PROBES and request.method == "GET":
+            return Route(None, request_id, "GET", request.path)
+        plain = request.content_length is not None and request.environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        if endpoint not in CALLS or not plain or not is_plain(request):
+            return None
+        try:
+            return Route(CALLS[endpoint](segments, request.headers), request_id, "POST", request.path)
+        except NotFound:
+            return None
+
+    def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[bytes | None]:
+        """Return the whole response to each request, in order; None for one that the application must answer."""
+        asked = [Asked(one.call.target, one.body, one.call.load, one.call.dump) for one in waiting]
+        responses: list[bytes | None] = []
+        logged = access.log.isEnabledFor(logging.INFO)
+        for one, found in zip(waiting, self._plane.exchange_ready(asked), strict=True):
+            if found is None:
+                responses.append(None)
+                continue
+            body, headers, _ = compressed(found.answer, one.call.accept)
+            request_id = one.route.request_id or access.new_id()
+            responses.append(answers.ok(headers, request_id, body, keep=one.head.keeps and not draining))
+            if logged:
+                took = time.perf_counter_ns() - one.begun
+                remote = one.connection.peer[0]
+                line = access.Line("POST", one.route.path, 200, len(body), took, request_id, remote, lane=True)
+                self._lines.add(access.fields_of(line, found.event))
+        self._lines.flush()
+        return responses

@@ -1,0 +1,76 @@
+"""The request threads of a worker: a bounded queue before them, and an eye on those that do not come back.
+
+Python's own executor waits for its threads when the process ends; a thread that hangs in a model would keep
+the process for ever. These threads are daemons, and each job is known with the time it has run.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Something to run in a thread for a connection; `done` is called there with what it returned."""
+
+    connection: Any
+    run: Callable[[], Any]
+    done: Callable[["Job", Any], None]
+    submitted: float = field(default_factory=time.monotonic)
+    abandoned: bool = False
+    """Its caller was answered without it; what it still returns is thrown away."""
+
+
+class Threads:
+    """`count` threads with room for `most_waiting` jobs before them."""
+
+    def __init__(self, count: int, most_waiting: int) -> None:
+        self._count, self._most = count, count + most_waiting
+        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._pending: set[Job] = set()
+        self._running: set[Job] = set()
+        for number in range(count):
+            threading.Thread(target=self._work, name=f"mlapi-request-{number}", daemon=True).start()
+
+    def submit(self, job: Job) -> bool:
+        """Take a job, or tell that there is no room."""
+        if len(self._pending) >= self._most:
+            return False
+        self._pending.add(job)
+        self._queue.put(job)
+        return True
+
+    def forget(self, job: Job) -> None:
+        """Note on the loop's side that a job is done."""
+        self._pending.discard(job)
+
+    def late(self, now: float, deadline: float) -> list[Job]:
+        """Return the jobs that are not answered `deadline` seconds after they were submitted."""
+        return [job for job in self._pending if not job.abandoned and now - job.submitted > deadline]
+
+    def is_stuck(self, now: float, deadline: float) -> bool:
+        """Tell whether this process should be replaced: every thread, or one for long, runs for nobody."""
+        held = self._hung()
+        return len(held) >= self._count or any(now - job.submitted > 2 * deadline for job in held)
+
+    @property
+    def hung(self) -> bool:
+        """Whether a thread runs for nobody."""
+        return bool(self._hung())
+
+    def _hung(self) -> list[Job]:
+        return [job for job in tuple(self._running) if job.abandoned]
+
+    def _work(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job.abandoned:  # it waited too long
+                job.done(job, None)
+                continue
+            self._running.add(job)
+            outcome = job.run()
+            self._running.discard(job)
+            job.done(job, outcome)

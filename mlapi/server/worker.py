@@ -1,0 +1,241 @@
+"""The gunicorn worker: one event loop owns every connection, a few threads run the application.
+
+Whole requests come from the connections. Plain inference goes through the express lane, with all that are ready at
+the same moment; probes are answered on the loop; everything else waits, boundedly, for a thread. What runs too
+long is answered with 504 without its thread, and a process whose threads do not come back is replaced.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import uvloop
+from gunicorn.sock import ssl_context
+from gunicorn.workers.base import Worker as GunicornWorker
+
+from mlapi.resources.errors import BROKEN
+from mlapi.server import answers
+from mlapi.server.connection import Connection
+from mlapi.server.express import LONGEST_BODY, Express, Waiting
+from mlapi.server.heads import Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
+from mlapi.server.threads import Job, Threads
+
+TICK_SECONDS = 0.1
+SWITCH_SECONDS = 0.001
+"""How long a thread may keep the interpreter while the loop waits for it; Python's own 5 ms would slow every probe."""
+
+COLLECTED = (20_000, 20, 50)
+"""Objects before a look for cycles, which requests do not make; Python's own 700 come with every thirty requests."""
+
+LANE_SECONDS = 0.005
+"""How long the lane may keep the loop before connections are looked at again."""
+
+MOST_TOGETHER = 64
+"""Requests of the lane that are looked at together."""
+
+MOST_ACCEPTED = 8
+"""Connections taken at one look at the listener."""
+
+LEAVE_SECONDS = 5.0
+"""How long a process whose threads are stuck waits for its other requests."""
+
+log = logging.getLogger("mlapi.server")
+
+
+class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves one process."""
+
+    def init_process(self) -> None:
+        """Make the loop, after the fork, then do what every gunicorn worker does."""
+        self.loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop; then finish what is in work, and leave."""
+        services = self.wsgi.extensions["mlapi"]
+        config = services.config
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.freeze()
+        gc.set_threshold(*COLLECTED)
+        self.limit, self.draining = config.max_body_bytes, False
+        self.read_seconds, self.write_seconds = config.read_seconds, config.write_seconds
+        self.idle_seconds = float(self.cfg.keepalive)
+        self._deadline = config.request_seconds
+        self._held, self._most_held = 0, max(4 * self.limit, 256 * 2**20)
+        self._connections: set[Connection] = set()
+        self._waiting: list[Waiting] = []
+        self._threads = Threads(self.cfg.threads, config.queue)
+        self._express = Express(self.wsgi, services.plane)
+        self._lane_is_open = config.express == "on"
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+        if self._threads.hung:  # the interpreter would wait for what they hold
+            self.cfg.worker_exit(self, self)
+            os._exit(0)
+
+    # -- the process -----------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self.alive = False
+
+    async def _serve(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):  # until here they were gunicorn's
+            self.loop.add_signal_handler(number, self._end)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        context = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        for listener in self.sockets:
+            heads = Heads(self.cfg, listener.getsockname(), self._express.route)
+            listener.setblocking(False)  # noqa: FBT003 (the socket module takes it by position only)
+            self.loop.add_reader(listener.sock.fileno(), self._accept, listener.sock, heads, context)
+        stuck = False
+        while self.alive and not stuck:
+            self.notify()
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            self._sweep(now)
+            stuck = self._threads.is_stuck(now, self._deadline)
+            if os.getppid() != self.ppid:
+                log.warning("the parent process is gone; leaving")
+                break
+        if stuck:
+            log.error("requests do not come back from their threads; this process is replaced")
+        await self._drain(LEAVE_SECONDS if stuck else float(self.cfg.graceful_timeout))
+
+    async def _drain(self, seconds: float) -> None:
+        """Take no more connections; end as soon as all answers are out, or when the time is over."""
+        self.draining = True
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.sock.fileno())
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._connections and not (
+            self._threads.is_stuck(time.monotonic(), self._deadline) and not self._in_work()
+        ):
+            for connection in tuple(self._connections):
+                connection.drain()
+            self.notify()
+            await asyncio.sleep(TICK_SECONDS / 4)
+            self._sweep(time.monotonic())
+        for connection in tuple(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+    def _in_work(self) -> bool:
+        return any(connection.busy for connection in self._connections)
+
+    def _sweep(self, now: float) -> None:
+        for connection in tuple(self._connections):
+            connection.sweep(now)
+        for job in self._threads.late(now, self._deadline):
+            job.abandoned = True
+            sentence = f"no answer within {self._deadline:g} seconds; the request was given up"
+            job.connection.answer(answers.fault(504, sentence), keep=False)
+
+    def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
+        """Take a few connections; the others may go to another process, which then has less to do."""
+        for _ in range(MOST_ACCEPTED):
+            try:
+                client, _ = listener.accept()
+            except OSError:  # there is none, or another process was faster, or there is no descriptor left
+                return
+            client.setblocking(False)  # noqa: FBT003 (the socket module takes it by position only)
+            if client.family in {socket.AF_INET, socket.AF_INET6}:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.loop.create_task(self._connect(client, heads, context))
+
+    async def _connect(self, client: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (see _accept)
+        with contextlib.suppress(OSError):  # a TLS handshake that fails, a caller that is gone
+            await self.loop.connect_accepted_socket(partial(self._connection, heads), client, ssl=context)
+
+    def _connection(self, heads: Heads) -> Connection:
+        connection = Connection(self, heads)
+        self._connections.add(connection)
+        return connection
+
+    # -- for connections -------------------------------------------------------------------------
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+
+    def reserve(self, size: int) -> bool:
+        """Count `size` bytes (negative: fewer) as held for unfinished requests; tell whether so many may be."""
+        self._held += size
+        return bool(self._held <= self._most_held)
+
+    def request(self, connection: Connection, head: Head, body: bytes, raw: bytes | None) -> None:
+        """Send a whole request where it belongs."""
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        route = head.route
+        if route is None or raw is not None or connection.is_last:
+            self._to_thread(connection, head, body, raw)
+        elif route.call is None:
+            self._finish(connection, self._answer(connection, head, body, None))
+        elif len(body) > LONGEST_BODY or not self._lane_is_open:
+            self._to_thread(connection, head, body, raw)
+        else:
+            if not self._waiting:
+                self.loop.call_soon(self._run_lane)
+            self._waiting.append(Waiting(route, route.call, body, head, connection, time.perf_counter_ns()))
+
+    # -- the roads -------------------------------------------------------------------------------
+
+    def _run_lane(self) -> None:
+        """Answer what is ready, for as long as the loop can spare."""
+        until = time.perf_counter() + LANE_SECONDS
+        while self._waiting and time.perf_counter() < until:
+            ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
+                if response is None:
+                    self._to_thread(one.connection, one.head, one.body, None)
+                else:
+                    one.connection.answer(response, keep=one.head.keeps)
+        if self._waiting:
+            self.loop.call_soon(self._run_lane)
+
+    def _to_thread(self, connection: Connection, head: Head, body: bytes, raw: bytes | None) -> None:
+        job = Job(connection, partial(self._answer, connection, head, body, raw), self._done)
+        if not self._threads.submit(job):
+            busy = answers.fault(503, "the server is busy; try again", retry=True)
+            connection.answer(busy, keep=False)
+
+    def _done(self, job: Job, outcome: Any) -> None:  # noqa: ANN401 (what _answer returns)
+        """Come back from a thread, in the thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is leaving
+            self.loop.call_soon_threadsafe(self._back, job, outcome)
+
+    def _back(self, job: Job, outcome: Any) -> None:  # noqa: ANN401 (see _done)
+        self._threads.forget(job)
+        if not job.abandoned:
+            self._finish(job.connection, outcome)
+
+    def _finish(self, connection: Connection, outcome: tuple[bytes, bool]) -> None:
+        connection.answer(outcome[0], keep=outcome[1])
+
+    def _answer(self, connection: Connection, head: Head, body: bytes, raw: bytes | None) -> tuple[bytes, bool]:
+        """Run the application; return the response, and whether the connection may be kept."""
+        request, environ = head.request, {}
+        try:
+            if raw is None:
+                environ = environ_of(head, body, connection.peer)
+            else:
+                request = parsed(raw, self.cfg)
+                environ = {**head.environ, "wsgi.input": request.body}
+                name_peer(environ, connection.peer)
+            keep = not (connection.is_last or self.draining)
+            return response_bytes(self.wsgi, environ, request, self.cfg, keep=keep)
+        except MalformedHead as error:
+            return answers.fault(error.status, str(error)), False
+        except Exception:
+            log.exception("the application failed", extra={"path": environ.get("PATH_INFO", "")})
+            return answers.fault(500, BROKEN), False

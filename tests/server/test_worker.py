@@ -1,0 +1,277 @@
+"""The worker: whole requests before any work, probes whatever happens, deadlines, and no poisoned connection."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from mlapi.registry.publishing import publish
+from tests.server.conftest import Server, serving
+
+pytestmark = pytest.mark.server
+
+ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
+BODY = b'{"instances": [[1, 2]]}'
+Serve = Callable[..., Server]
+
+HANGING = '''
+import time
+from sklearn.base import BaseEstimator, RegressorMixin
+
+class Hanging(RegressorMixin, BaseEstimator):
+    """Hangs on rows that begin with 666."""
+
+    def fit(self, X, y):
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X):
+        if X[0, 0] == 666:
+            time.sleep(600)
+        return X.sum(axis=1)
+'''
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    publish(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), "sum", sample=ROWS, registry=tmp_path / "registry")
+    return tmp_path / "registry"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return one server for all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("shared")
+    publish(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), "sum", sample=ROWS, registry=folder / "registry")
+    with serving(folder) as start:
+        yield start(folder / "registry")
+
+
+@pytest.fixture
+def hanging(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder to import the model that hangs from; it is in the registry as 'hanging'."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "hanging.py").write_text(HANGING)
+    monkeypatch.syspath_prepend(str(code))
+    module = __import__("hanging")
+    publish(module.Hanging().fit(ROWS, ROWS[:, 0]), "hanging", sample=ROWS, registry=registry)
+    yield code
+    sys.modules.pop("hanging", None)
+
+
+class Client:
+    """One connection, and what comes back on it."""
+
+    def __init__(self, server: Server, buffered: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(30)
+        if buffered is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffered)
+        self.socket.connect(("127.0.0.1", server.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = self.socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def ended(self) -> None:
+        """Tell the server that nothing more will come."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def response(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the next response, read by its length."""
+        status = int(self._reader.readline().split()[1])
+        headers = {}
+        while line := self._reader.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            headers[name] = value
+        return status, headers, self._reader.read(int(headers["Content-Length"]))
+
+    def everything(self) -> bytes:
+        """Return all bytes until the server closes."""
+        return self._reader.read()
+
+
+def ask(server: Server, request: bytes) -> int:
+    """Return the status of one request on a connection of its own."""
+    with Client(server) as client:
+        client.send(request)
+        return client.response()[0]
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def statuses(data: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", data)]
+
+
+def test_requests_sent_ahead_are_answered_in_order(shared: Server) -> None:
+    bodies = [json.dumps({"instances": [[1, number]]}).encode() for number in range(40)]
+    with Client(shared) as client:
+        for body in bodies:
+            client.send(post("/v1/models/sum:predict", body) + get("/v2/health/live") + get("/v1/models"))
+        client.ended()
+        data = client.everything()
+    assert statuses(data) == [200] * 120
+    sums = [float(part.split(b"]")[0]) for part in data.split(b'"predictions":[')[1:]]
+    assert sums == pytest.approx([1.0 + number for number in range(40)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_requests_may_arrive_in_pieces_of_any_size(shared: Server, size: int) -> None:
+    chunked = (b"POST /v1/models/sum:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b'8\r\n{"instan\r\nF;a=b\r\nces": [[1, 2]]}\r\n0\r\nLater: x\r\n\r\n')  # fmt: skip
+    data = post("/v1/models/sum:predict", BODY) + chunked + get("/livez")
+    with Client(shared) as client:
+        for at in range(0, len(data), size):
+            client.send(data[at : at + size])
+        assert [client.response()[0] for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), [
+    (b"GET / HTTP/9.9\r\n\r\n", 400), (b"G@T / HTTP/1.1\r\n\r\n", 400), (b"\x00\xff\xfe\r\n\r\n", 400),
+    (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET /" + b"a" * 9000, 414),
+    (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 60 + b"\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 9000 + b"\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nA: b\nB: c\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc", 400),
+    (b"POST / HTTP/1.1\r\nTransfer-Encoding: cow\r\n\r\n", 501),
+    (b"POST / HTTP/1.1\r\nExpect: cake\r\nContent-Length: 0\r\n\r\n", 417),
+])  # fmt: skip
+def test_what_is_no_request_gets_one_sentence_in_json_and_the_end(
+    shared: Server, request_bytes: bytes, status: int,
+) -> None:
+    with Client(shared) as client:
+        client.send(request_bytes)
+        found, headers, body = client.response()
+        assert (found, headers["Content-Type"], headers["Connection"]) == (status, "application/json", "close")
+        assert isinstance(json.loads(body)["error"], str)
+        assert client.everything() == b""
+
+
+def test_a_body_beyond_the_limit_is_refused_unread_and_not_taken_for_a_request(serve: Serve, registry: Path) -> None:
+    server = serve(registry, MLAPI_MAX_BODY_BYTES="1000")
+    smuggled = get("/v1/models")
+    with Client(server) as client:
+        client.send(post("/v1/models/sum:predict", b" " * 5000)[:-4000] + smuggled)
+        found, headers, body = client.response()
+        assert (found, headers["Connection"]) == (413, "close")
+        assert "1000" in json.loads(body)["error"]
+        assert client.everything() == b""
+
+
+def test_a_caller_that_waits_for_100_is_told_to_go_on(shared: Server) -> None:
+    with Client(shared) as client:
+        request = post("/v1/models/sum:predict", BODY, "Expect: 100-continue")
+        client.send(request[: -len(BODY)])
+        assert client.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(BODY)
+        assert client.response()[0] == 200
+
+
+@pytest.mark.parametrize("chunks", [
+    b"ZZ\r\nabc\r\n0\r\n\r\n", b"-1\r\na\r\n", b"1\r\nabc\r\n0\r\n\r\n", b"1" * 20 + b"\r\na\r\n0\r\n\r\n",
+    b"1\nb\n0\n\n", b"1\r\na\r\n" * 10_001 + b"0\r\n\r\n", b"5" * 3000,
+])  # fmt: skip
+def test_malformed_chunks_are_refused_and_nothing_behind_them_is_read(shared: Server, chunks: bytes) -> None:
+    head = b"POST /v1/models/sum:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Client(shared) as client:
+        client.send(head + chunks + get("/livez"))
+        client.ended()
+        assert statuses(client.everything()) == [400]
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/models/sum:predict HT", post("/v1/models/sum:predict", BODY)[:-5]])
+def test_slow_and_silent_callers_cost_no_probe_its_answer_and_are_told_in_the_end(
+    serve: Serve, registry: Path, sent: bytes,
+) -> None:
+    server = serve(registry, MLAPI_READ_SECONDS="2", MLAPI_WORKERS="1", MLAPI_THREADS="2")
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(Client(server)) for _ in range(100)]
+        for client in slow:
+            client.send(sent)
+        for _ in range(20):
+            assert ask(server, get("/readyz")) == 200
+            assert ask(server, post("/v1/models/sum:predict", BODY)) == 200
+        assert {tuple(statuses(client.everything())) for client in slow} == {(408,)}
+
+
+def test_a_caller_that_does_not_read_is_cut_off(serve: Serve, registry: Path) -> None:
+    server = serve(registry, MLAPI_WRITE_SECONDS="1", MLAPI_WORKERS="1")
+    body = json.dumps({"instances": [[1, 2]] * 400_000}).encode()
+    with Client(server, buffered=4096) as deaf:
+        deaf.send(post("/v1/models/sum:predict", body))
+        time.sleep(6)
+        assert ask(server, get("/livez")) == 200
+        try:
+            _, headers, received = deaf.response()
+        except ConnectionError:
+            return
+        assert len(received) < int(headers["Content-Length"])
+
+
+def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
+    serve: Serve, registry: Path, hanging: Path,
+) -> None:
+    server = serve(registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="1", MLAPI_THREADS="2", MLAPI_QUEUE="2",
+                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    first = workers(server)
+    with contextlib.ExitStack() as stack:
+        hung = [stack.enter_context(Client(server)) for _ in range(5)]
+        for client in hung:
+            client.send(post("/v1/models/hanging:predict", b'{"instances": [[666, 1]]}'))
+        assert ask(server, get("/readyz")) == 200
+        answers = sorted(client.response()[0] for client in hung)
+    assert answers == [503, 504, 504, 504, 504]  # two in threads, two waiting, one refused
+    until = time.monotonic() + 15
+    while workers(server) & first and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not workers(server) & first
+    assert ask(server, post("/v1/models/hanging:predict", b'{"instances": [[1, 1]]}')) == 200
+
+
+def test_a_worker_leaves_when_its_parent_is_killed(serve: Serve, registry: Path) -> None:
+    server = serve(registry)
+    orphans = workers(server)
+    assert orphans
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
+
+
+def workers(server: Server) -> set[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return {int(pid) for pid in children.read_text().split()}
