@@ -139,6 +139,18 @@ def test_the_prediction_id_says_what_was_decided(router: Router, asked: Asked, r
     assert without.assignment.prediction_id is None
 
 
+def test_the_lane_gets_no_model_while_a_rollout_decides_and_the_one_it_left_afterwards(
+    router: Router, live: LiveRegistry, running: Running, why: Reason,
+) -> None:
+    assert router.ready(IRIS) is live.get(IRIS)
+    rollout = running(1)
+    follow(router, rollout)
+    assert router.ready(IRIS) is None
+    assert router.ready(Target("iris", 1)) is live.get(Target("iris", 1))
+    follow(router, transitions.abort(rollout, why))
+    assert router.ready(IRIS) is live.get(Target("iris", 1)) is not live.get(IRIS)
+
+
 def test_after_its_end_a_rollout_decides_who_answers_everybody(router: Router, running: Running, why: Reason) -> None:
     for end, version in ((transitions.promote, 2), (transitions.abort, 1), (transitions.roll_back, 1)):
         follow(router, end(running(), why))
