@@ -26,7 +26,7 @@ from mlapi.training.demo import publish_demo
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
-REQUEST = re.compile(r"```http\n(\w+) (\S+)\n(.*?)```\n```json\n(.*?)\n```", re.DOTALL)
+REQUEST = re.compile(r"```http\n(\w+) (\S+)\n((?:(?!```).)*)```\n```json\n(.*?)\n```", re.DOTALL)
 BEGINNING = re.compile(r"```http\n(\w+) (\S+)\n```\n```text\n(.*?)\n```", re.DOTALL)
 ROLLOUT = "ro_k7q2m4xa"
 CURL = re.compile(r"```sh\n(curl .*?)\n```(?:\n\n```json\n(.*?)\n```)?", re.DOTALL)
