@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, lambertw
 
 RISKS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Relative risks that the mixture of `rate_log_e` bets on, in equal parts."""
@@ -78,6 +77,8 @@ def srm_log_e(strata: Iterable[Counts]) -> float:
     Dirichlet-multinomial against the intended shares (Lindon & Malek, arXiv:2011.03567), a mixture of
     concentrations: one that is strong only for gross mismatches sees subtle ones late, and the reverse.
     """
+    from scipy.special import gammaln  # noqa: PLC0415 (megabytes that a worker without a rollout never needs)
+
     log_e = np.zeros(len(CONCENTRATIONS))
     for stratum in strata:
         shares = np.array([1 - stratum.share, stratum.share])
@@ -100,6 +101,8 @@ def mean_shift(strata: Iterable[Moments], alpha: float, repeats: int = 1) -> Int
     settled = [one for one in strata if min(one.control[0], one.candidate[0]) >= BURN_IN]
     if not settled:
         return None
+    from scipy.special import lambertw  # noqa: PLC0415 (see srm_log_e)
+
     total, weight, variance = 0.0, 0.0, 0.0
     for one in settled:
         (n_c, mean_c, var_c), (n_t, mean_t, var_t) = _summary(one.control), _summary(one.candidate)
