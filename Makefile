@@ -9,7 +9,7 @@ CLIENTS := .venv-clients
 INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint type imports unit clients lowest reliability bench hot-reload lock clean
+.PHONY: help serve demo test lint type imports fast served coverage unit clients lowest reliability bench hot-reload lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,9 @@ serve: $(VENV)/ready  ## serve the registry on 127.0.0.1:8000 (PORT=, BIND=), wi
 demo: $(VENV)/ready  ## publish the demo models that are missing
 	@$(VENV)/bin/mlapi demo
 
-test: lint type imports unit lowest  ## all that CI checks: ruff, mypy, import contracts, pytest with newest and lowest libraries
+test:  ## all that CI checks, two at a time: ruff, mypy, import contracts, pytest with newest and lowest libraries
+	@$(MAKE) --no-print-directory -j2 --output-sync=target fast lint served type imports lowest
+	@$(MAKE) --no-print-directory coverage
 
 lint: $(DEV)/ready  ## ruff
 	$(DEV)/bin/ruff check .
@@ -32,8 +34,17 @@ type: $(DEV)/ready  ## mypy --strict
 imports: $(DEV)/ready  ## the layers (import-linter)
 	$(DEV)/bin/lint-imports
 
-unit: $(DEV)/ready $(CLIENTS)/ready  ## pytest with branch coverage
-	$(DEV)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90
+unit: fast served coverage  ## pytest with branch coverage
+
+fast: $(DEV)/ready  ## the tests that start no server
+	COVERAGE_FILE=.coverage.fast $(DEV)/bin/python -m pytest -q -m "not server" --cov --cov-report=
+
+served: $(DEV)/ready $(CLIENTS)/ready  ## the tests of real servers and real clients
+	COVERAGE_FILE=.coverage.served $(DEV)/bin/python -m pytest -q -m server --cov --cov-report=
+
+coverage: $(DEV)/ready  ## the branch coverage of both
+	$(DEV)/bin/coverage combine --keep -q .coverage.fast .coverage.served
+	$(DEV)/bin/coverage report --fail-under=90 --skip-covered
 
 clients: $(CLIENTS)/ready  ## install the real clients that the tests drive: tritonclient, kserve
 
@@ -53,7 +64,7 @@ lock: $(DEV)/ready  ## resolve requirements/*.txt again (needs uv)
 	sh requirements/lock.sh
 
 clean:  ## remove the virtual environments and caches; never the registry
-	rm -rf $(VENV) $(DEV) $(LOWEST) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(DEV) $(LOWEST) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 # A stamp is written last, so that an installation that was interrupted is done again.
 $(VENV)/ready: requirements/runtime.txt pyproject.toml

@@ -4,7 +4,7 @@ from flask import Flask
 
 from mlapi.bootstrap import build_services
 from mlapi.config import Config
-from mlapi.resources import access, errors, health, invocations, openapi, v1, v2
+from mlapi.resources import access, errors, health, invocations, openapi, v1, v2, variants
 from mlapi.resources.api import VALIDATE, Api, Segment
 
 
@@ -15,7 +15,7 @@ def create_app(config: Config | None = None) -> Flask:
     `app.extensions["mlapi"].start()` after its fork.
     """
     settings = Config.from_environ() if config is None else config
-    services = build_services(settings, observers=(access.note,))
+    services = build_services(settings, observers=(access.note,), told=variants.told)
     app = Flask("mlapi", static_folder=None)
     app.extensions["mlapi"] = services
     app.url_map.converters["segment"] = Segment
@@ -25,6 +25,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config[VALIDATE] = settings.validate_responses == "on"
     app.before_request(services.start)
     access.install(app)
+    variants.install(app)
     errors.install(app)
     api = Api(app)
     v1.install(api, services)

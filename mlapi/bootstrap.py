@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mlapi.config import Config
 from mlapi.explain.explainers import Explainers
+from mlapi.inference.values import Target
 from mlapi.monitoring.statistics import Statistics
 from mlapi.registry import durable
 from mlapi.registry.follower import Follower
@@ -13,6 +14,13 @@ from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
 from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
+from mlapi.rollouts.breaker import Breaker
+from mlapi.rollouts.controller import Controller
+from mlapi.rollouts.counters import Counters
+from mlapi.rollouts.desk import Desk
+from mlapi.rollouts.follower import RolloutFollower
+from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.router import Router, Told
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
 
@@ -29,13 +37,23 @@ class Services:
     statistics: Statistics
     follower: Follower
     explainers: Explainers
+    router: Router
+    desk: Desk
+    rollouts: RolloutFollower
+    controller: Controller
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
         self.follower.start()
         self.live.start()
+        self.rollouts.start()
+        self.controller.start()
         self.statistics.start()
 
+    def flush(self) -> None:
+        """Write down what this process has counted: before it ends."""
+        self.statistics.flush()
+        self.rollouts.flush()
 
 def _room(config: Config) -> int | None:
     """The bytes that each worker may fill with models of its own; None is any."""
@@ -43,8 +61,10 @@ def _room(config: Config) -> int | None:
     return most // config.workers or None
 
 
-def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
+def build_services(config: Config, observers: Sequence[Observer] = (), told: Told = lambda _: None) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
+
+    `told` gives what the caller of the current request sent under a source such as header:X-User-Id.
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
@@ -55,8 +75,19 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     )
     live.preload()
     statistics = Statistics(shared, durable.swap)
-    plane = DataPlane(live, live.get, (statistics.observe, *observers))
+    generations, router, counters = Generations(store), Router(live, told), Counters()
+    rollouts = RolloutFollower(generations, router, counters)
+    watching = (statistics.observe, counters.observe, Breaker(rollouts.trip).observe, *observers)
+    plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
+    desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
     explainers = Explainers()
     live.left = explainers.forget
-    return Services(config, store, live, plane, repository, statistics, follower, explainers)
+    return Services(
+        config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
+        Controller(generations, router),
+    )
+
+
+def _require_ready(live: LiveRegistry, target: Target) -> None:
+    live.get(target)

@@ -9,7 +9,9 @@
     ├── NotFound
     │   ├── ModelNotFound
     │   ├── VersionNotFound
-    │   └── LabelNotFound
+    │   ├── LabelNotFound
+    │   └── RolloutNotFound
+    ├── RolloutConflict             what a rollout is asked does not fit the state it is in
     ├── ModelNotReady               known, but no version of it can answer now
     ├── VerbNotSupported            the model cannot do what the path asks for
     ├── NotExplainable              nothing here can say why this model answers as it does
@@ -22,6 +24,7 @@
     │   ├── VersionInUse            a label points to it
     │   ├── PublishRefused          the model cannot become a version
     │   └── StorageFailed           the operating system refused to write
+    │       └── RolloutNotWritten   a rollout, which is the operator's to mend
     ├── TrainingError               data, target or options that nothing can be learned from
     ├── ConfigError                 a setting that is unknown or has no valid value
     └── ServerUnreachable           the client could not talk to a server, or not understand it
@@ -105,6 +108,14 @@ class LabelNotFound(NotFound):
         super().__init__(f"model '{name}' has no label '{label}'{labels}")
 
 
+class RolloutNotFound(NotFound):
+    """No rollout of this name, or none of this model."""
+
+
+class RolloutConflict(MlapiError):
+    """What was asked does not fit the state a rollout is in, or another rollout is in the way."""
+
+
 class ModelNotReady(MlapiError):
     """The model or version is known, but nothing of it can answer now."""
 
@@ -177,6 +188,10 @@ class StorageFailed(RegistryError):
     def __init__(self, doing: str, error: OSError) -> None:
         self.errno = error.errno
         super().__init__(f"{doing} failed: {error.strerror or type(error).__name__}")
+
+
+class RolloutNotWritten(StorageFailed):
+    """A rollout cannot be written: the registry is read-only for this process, or the disk is full."""
 
 
 class TrainingError(MlapiError):

@@ -27,7 +27,7 @@ OS_CHANGES = {"remove", "link", "symlink", "replace", "rename", "write", "posix_
 UNPICKLERS = {"joblib", "pickle", "cPickle", "dill", "cloudpickle", "skops", "onnxruntime", "shelve", "marshal"}
 MODULES_THAT_OPEN = {"os", "io", "tarfile", "zipfile", "gzip", "bz2", "lzma", "codecs", "click"}
 """Their `open` takes the path first; that of a path takes the mode first."""
-NO_FILES = {"np.savez_compressed(sink, allow_pickle=False, **arrays)", "self.touch()"}
+NO_FILES = {"np.savez_compressed(sink, allow_pickle=False, **arrays)", "self.touch()", "self.store.touch()"}
 """Calls that look like writing: to memory, and the store's own that ends in the durable module."""
 
 

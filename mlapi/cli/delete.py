@@ -6,6 +6,7 @@ import click
 
 from mlapi.cli.output import json_option, registry_option, say
 from mlapi.registry.store import Store
+from mlapi.rollouts.generations import Generations
 
 
 @click.command("delete")
@@ -17,8 +18,8 @@ from mlapi.registry.store import Store
 def command(name: str, version: int, yes: bool, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Retire VERSION of NAME: servers stop serving it within a second. There is no way back.
 
-    A version that a label points to is refused (exit code 6). Its number is never given again; its
-    bytes are freed by 'mlapi gc', an hour later by default.
+    A version that a label points to, or that a rollout gives requests to, is refused (exit code 6). Its
+    number is never given again; its bytes are freed by 'mlapi gc', an hour later by default.
 
     \b
     Example:
@@ -26,6 +27,7 @@ def command(name: str, version: int, yes: bool, registry: Path, as_json: bool) -
     """
     store = Store(registry)
     store.require(name, version)
+    Generations(store).require_unused(name, version)
     if not yes:
         click.confirm(f"Retire version {version} of {name} for good?", abort=True, err=True)
     store.delete(name, version)

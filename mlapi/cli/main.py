@@ -15,6 +15,7 @@ from mlapi.errors import (
     ModelNotReady,
     NotFound,
     PublishRefused,
+    RolloutConflict,
     ServerUnreachable,
     StorageFailed,
     TrainingError,
@@ -35,6 +36,7 @@ COMMANDS = {
     "verify": "Re-hash versions and replay their golden rows.",
     "label": "Point a label to a version.",
     "unlabel": "Remove a label.",
+    "rollout": "Move traffic from one version to the next, step by step.",
     "delete": "Retire a version.",
     "gc": "Free the bytes of retired versions and killed publishers.",
     "export": "Write a version into one archive file.",
@@ -54,6 +56,7 @@ EXIT_CODES: tuple[tuple[type[MlapiError], int], ...] = (
     (VersionRefused, 5),
     (ModelNotReady, 5),
     (VersionInUse, 6),
+    (RolloutConflict, 6),
     (StorageFailed, 7),
     (ServerUnreachable, 8),
     (MlapiError, 1),
@@ -96,7 +99,7 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done; 1 failed; 2 wrong usage, name or setting; 3 not found; 4 input refused;
-    5 version refused or not ready; 6 version in use; 7 storage failed; 8 server unreachable.
+    5 version refused or not ready; 6 version in use, or a rollout; 7 storage failed; 8 server unreachable.
     """
 
 

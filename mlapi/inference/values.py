@@ -101,6 +101,28 @@ class InferenceRequest:
     parameters: Parameters = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a rollout decided for one inference, and what became of it.
+
+    `arm` is control, candidate, or pinned where the caller chose; `served` is the arm that answered. The
+    two differ where the candidate could not answer and the control did instead (`fell_back`). `unit` is
+    key where somebody is followed from request to request, else request; `hashed` is the 64-bit hash of
+    it. `ppm` is the candidate's share, in millionths, that was in force.
+    """
+
+    rollout: str
+    generation: int
+    step: int
+    ppm: int
+    arm: str
+    served: str
+    unit: str
+    hashed: int
+    prediction_id: str | None
+    fell_back: bool = False
+
+
 @dataclass(slots=True)
 class InferenceResponse:
     """The answer: arrays by output name, batch first, in the datatypes of the signature.
@@ -114,6 +136,7 @@ class InferenceResponse:
     datatypes: Mapping[str, str]
     id: str | None = None
     classes: tuple[str | int | bool, ...] | None = None
+    assignment: Assignment | None = None
 
 
 @dataclass(slots=True)
@@ -122,8 +145,9 @@ class InferenceEvent:
 
     `rows` is 0 where the request failed before its rows were counted; `version` is None where it failed
     before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
-    input, predicting, writing the answer. `error` is the exception the caller will get. Of requests that were
-    predicted together each has the whole time of that prediction, and one of them its `executions`.
+    input, predicting, writing the answer. `error` is the exception the caller will get; `assignment` is
+    there where a rollout decided. Of requests that were predicted together each has the whole time of that
+    prediction, and one of them its `executions`.
     """
 
     target: Target
@@ -135,6 +159,7 @@ class InferenceEvent:
     outputs: Mapping[str, Array] | None
     error: Exception | None
     executions: int = 1
+    assignment: Assignment | None = None
 
     @property
     def total_ns(self) -> int:

@@ -108,6 +108,24 @@ def replace(path: Path, data: bytes) -> None:
     _sync(path.parent)
 
 
+def create(path: Path, data: bytes, mode: int = 0o444) -> bool:
+    """Make the file `path` with `data`, whole and synced; False, and nothing done, where it exists.
+
+    A hard link is made atomically or not at all, also over NFS (link(2)), which makes this a compare-and-swap.
+    """
+    staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        _write_new(staged, data, mode)
+        os.link(staged, path)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink()
+    _sync(path.parent)
+    return True
+
+
 def swap(path: Path, data: bytes) -> None:
     """Put `data` in place of a file that need not survive the machine, such as counters: at once, not synced."""
     staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
@@ -233,18 +251,33 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` where nobody else does; tell whether. A killed holder frees it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
 def export(path: Path, data: bytes) -> None:
     """Write a file outside the registry, such as an archive: whole or not at all, existing ones replaced."""
     replace(path.absolute(), data)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _write_new(path: Path, data: bytes, mode: int = 0o444) -> None:
     descriptor = os.open(path, _NEW, 0o644)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fchmod(descriptor, 0o444)
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

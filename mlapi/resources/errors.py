@@ -17,11 +17,13 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelRefusedInput: 400,
     errors.VerbNotSupported: 400,
     errors.NotFound: 404,
+    errors.RolloutConflict: 409,
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.ModelFailed: 500,
     errors.NotExplainable: 501,
     errors.ModelNotReady: 503,
+    errors.RolloutNotWritten: 503,
     errors.MlapiError: 500,
 }
 """By method resolution order: the nearest class of an exception's own that stands here decides."""
@@ -29,6 +31,9 @@ STATUS: dict[type[Exception], int] = {
 RETRY_SECONDS = "1"
 TAG = re.compile(r"<[^>]*>")
 """Werkzeug's descriptions are HTML here and there."""
+
+TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.RolloutNotWritten
+"""Server errors whose sentence is for the caller."""
 
 BROKEN = "the server failed to answer; the detail is in its log under this request id"
 
@@ -45,7 +50,7 @@ def on_error(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _from_http(error)
     status = status_of(error)
-    if status >= 500 and not isinstance(error, errors.ModelNotReady | errors.NotExplainable):  # noqa: PLR2004 (server errors)
+    if status >= 500 and not isinstance(error, TELLS_WHY):  # noqa: PLR2004 (server errors)
         log.error("request failed", exc_info=error, extra={"request_id": request_id()})
         return answer(status, BROKEN, request_id=request_id())
     more = {"faults": list(error.faults)} if isinstance(error, errors.InvalidRequest) and error.total > 1 else {}

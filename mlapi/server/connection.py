@@ -69,6 +69,11 @@ class Connection(asyncio.Protocol):
         """Whether the request in work is the last of this connection, whatever its head says."""
         return self._lingering
 
+    @property
+    def remote(self) -> str:
+        """The address of the caller; empty on a Unix socket."""
+        return self.peer if isinstance(self.peer, str) else self.peer[0]
+
     # -- what the event loop tells ---------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 (uvloop's transport has no types)

@@ -100,8 +100,9 @@ class Express:
             responses.append(answers.ok(headers, request_id, body, keep=one.head.keeps and not draining))
             if logged:
                 took = time.perf_counter_ns() - one.begun
-                remote = one.connection.peer[0]
-                line = access.Line("POST", one.route.path, 200, len(body), took, request_id, remote, lane=True)
+                line = access.Line(
+                    "POST", one.route.path, 200, len(body), took, request_id, one.connection.remote, lane=True,
+                )
                 self._lines.add(access.fields_of(line, found.event))
         self._lines.flush()
         return responses

@@ -90,4 +90,4 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (gunicorn's Worker ha
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ANN401, ARG001 (gunicorn's signature)
     """Leave behind what this worker has counted since it last wrote it down."""
-    worker.app.callable.extensions["mlapi"].statistics.flush()
+    worker.app.callable.extensions["mlapi"].flush()

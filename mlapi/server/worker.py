@@ -7,9 +7,11 @@ long is answered with 504 without its thread, and a process whose threads do not
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -40,6 +42,9 @@ LANE_SECONDS = 0.005
 
 MOST_TOGETHER = 64
 """Requests of the lane that are looked at together."""
+
+MOST_DESCRIPTORS, SPARE_DESCRIPTORS = 65_536, 128
+"""Descriptors that a process asks the system for, and of them those kept for files."""
 
 MOST_ACCEPTED = 8
 """Connections taken at one look at the listener."""
@@ -72,6 +77,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._deadline = config.request_seconds
         self._held, self._most_held = 0, max(4 * self.limit, 256 * 2**20)
         self._connections: set[Connection] = set()
+        self._resting: list[tuple[socket.socket, Heads, Any]] = []
+        self._most_connections = _descriptors() - SPARE_DESCRIPTORS
         self._waiting: list[Waiting] = []
         self._threads = Threads(self.cfg.threads, config.queue)
         self._express = Express(self.wsgi, services.plane)
@@ -132,6 +139,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         return any(connection.busy for connection in self._connections)
 
     def _sweep(self, now: float) -> None:
+        while self._resting and not self.draining:
+            listener, heads, context = self._resting.pop()
+            self.loop.add_reader(listener.fileno(), self._accept, listener, heads, context)
         for connection in tuple(self._connections):
             connection.sweep(now)
         for job in self._threads.late(now, self._deadline):
@@ -143,8 +153,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         """Take a few connections; the others may go to another process, which then has less to do."""
         for _ in range(MOST_ACCEPTED):
             try:
+                if len(self._connections) >= self._most_connections:
+                    raise OSError(errno.EMFILE, "as many connections as there may be")  # noqa: TRY301 (as the system's)
                 client, _ = listener.accept()
-            except OSError:  # there is none, or another process was faster, or there is no descriptor left
+            except OSError as error:  # there is none, or another process was faster, or there is no descriptor left
+                if error.errno in {errno.EMFILE, errno.ENFILE}:
+                    self.loop.remove_reader(listener.fileno())
+                    self._resting.append((listener, heads, context))
                 return
             client.setblocking(False)  # noqa: FBT003 (the socket module takes it by position only)
             if client.family in {socket.AF_INET, socket.AF_INET6}:
@@ -239,3 +254,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         except Exception:
             log.exception("the application failed", extra={"path": environ.get("PATH_INFO", "")})
             return answers.fault(500, BROKEN), False
+
+
+def _descriptors() -> int:
+    """Return how many descriptors this process may have, after asking for as many as the system gives it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most

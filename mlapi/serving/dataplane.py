@@ -3,14 +3,24 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
+from mlapi.errors import MlapiError
 from mlapi.inference.conform import conform
-from mlapi.inference.values import InferenceEvent, InferenceRequest, InferenceResponse, Target, rows_of
+from mlapi.inference.values import (
+    Assignment,
+    InferenceEvent,
+    InferenceRequest,
+    InferenceResponse,
+    Target,
+    rows_of,
+)
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
+from mlapi.rollouts.router import Treatment, untreated
 from mlapi.serving.together import Answered, Asked, Together
 
 PHASES = 3
@@ -18,6 +28,7 @@ PHASES = 3
 Q = TypeVar("Q", bound=InferenceRequest)
 R = TypeVar("R")
 Route = Callable[[Target], LoadedModel]
+Treat = Callable[[Target], Treatment | None]
 Observer = Callable[[InferenceEvent], None]
 
 log = logging.getLogger("mlapi.serving")
@@ -26,19 +37,22 @@ log = logging.getLogger("mlapi.serving")
 class DataPlane:
     """Answers inference requests.
 
-    `route` gives the loaded model for a target; `observers` are told of every inference, answered or
-    failed. An observer that raises is logged and never reaches the caller.
+    `route` gives the loaded model for a target; `treat` what a rollout decides for it, or None;
+    `ready` gives the loaded model of a target at once, or None where it must be routed;
+    `observers` are told of every inference, answered or failed. An observer that raises is logged and
+    never reaches the caller.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
         self, live: LiveRegistry, route: Route, observers: Sequence[Observer] = (),
-        clock: Callable[[], int] = time.perf_counter_ns,
+        clock: Callable[[], int] = time.perf_counter_ns, treat: Treat = untreated,
+        ready: Callable[[Target], LoadedModel | None] | None = None,
     ) -> None:
         self.live = live
-        self._route = route
+        self._route, self._treat = route, treat
         self._observers = tuple(observers)
         self._clock = clock
-        self._together = Together(live.ready, clock=clock)
+        self._together = Together(ready or live.ready, clock=clock)
 
     def model(self, target: Target) -> LoadedModel:
         """Return the loaded model that `target` means; raises as `LiveRegistry.get` does."""
@@ -60,9 +74,12 @@ class DataPlane:
         try:
             watch.version = self._route(target).manifest.version
             request = load()
-            loaded = self._route(target)  # again: reading the body may have outlived the version
-            watch.version = loaded.manifest.version
-            response = _answer(loaded, request, watch)
+            treatment = self._treat(target)
+            if treatment is None:
+                loaded = self._route(target)  # again: reading the body may have outlived the version
+                response = _answer(loaded, request, watch)
+            else:
+                response = _treated(treatment, request, watch)
             answer = dump(response, request)
         except Exception as error:
             watch.stopped()
@@ -93,7 +110,26 @@ class DataPlane:
                 log.exception("an observer failed", extra={"observer": name})
 
 
+def _treated(treatment: Treatment, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
+    """Return the answer of the version that was assigned; of the control where the candidate has none.
+
+    The assignment stands either way (intention to treat): else the failures of a candidate would be
+    counted as the control's, and the two arms were no longer comparable.
+    """
+    watch.assignment = treatment.assignment
+    if treatment.candidate is not None:
+        try:
+            answer = _answer(treatment.candidate, request, watch)
+            return replace(answer, assignment=treatment.assignment)
+        except MlapiError:
+            watch.again()
+    answer = _answer(treatment.control(), request, watch)
+    watch.assignment = treatment.assigned()
+    return replace(answer, assignment=watch.assignment)
+
+
 def _answer(loaded: LoadedModel, request: InferenceRequest, watch: "_Watch") -> InferenceResponse:
+    watch.version = loaded.manifest.version
     wanted = loaded.outputs(request.outputs)
     inputs = conform(request.inputs, loaded.signature)
     watch.conformed(rows_of(inputs))
@@ -109,7 +145,12 @@ class _Watch:
         self._clock = clock
         self.version: int | None = None
         self.rows = 0
+        self.assignment: Assignment | None = None
         self._laps = [clock()]
+
+    def again(self) -> None:
+        """Another version answers instead: all the time so far was spent on the input."""
+        del self._laps[1:]
 
     def conformed(self, rows: int) -> None:
         self.rows = rows
@@ -129,4 +170,7 @@ class _Watch:
         spent = [end - begin for begin, end in pairwise(self._laps)]
         took = [*spent, 0, 0][:PHASES]
         outputs = None if response is None else response.outputs
-        return InferenceEvent(target, self.version, self.rows, took[0], took[1], took[2], outputs, error)
+        return InferenceEvent(
+            target, self.version, self.rows, took[0], took[1], took[2], outputs, error,
+            assignment=self.assignment,
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NAMES = ("open", "write", "fsync", "fchmod", "mkdir", "rename", "chmod", "unlink", "rmdir")
+NAMES = ("open", "write", "fsync", "fchmod", "mkdir", "rename", "link", "chmod", "unlink", "rmdir")
 _BY_DESCRIPTOR = {"write", "fsync", "fchmod"}
 _OPENED = os.O_CREAT | os.O_DIRECTORY
 

@@ -1,11 +1,16 @@
 """The worker: whole requests before any work, probes whatever happens, deadlines, and no poisoned connection."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
+import resource
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +22,12 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, serving
+from tests.server.conftest import Server, free_port, serving
 
 pytestmark = pytest.mark.server
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
+ROOT = Path(__file__).parents[2]
 BODY = b'{"instances": [[1, 2]]}'
 Serve = Callable[..., Server]
 
@@ -273,5 +279,98 @@ def test_a_worker_leaves_when_its_parent_is_killed(serve: Serve, registry: Path)
 
 
 def workers(server: Server) -> set[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return {int(pid) for pid in children.read_text().split()}
+    return workers_of(server.process.pid)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_tls_is_gunicorns_by_its_settings(registry: Path, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+               "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_port()
+    options = ["--bind", f"127.0.0.1:{port}", "--certfile", str(certificate), "--keyfile", str(key)]
+    with gunicorn(registry, tmp_path, options):
+        context = ssl.create_default_context(cafile=certificate)
+        connection = until_it_listens(
+            lambda: http.client.HTTPSConnection("localhost", port, context=context, timeout=20),
+        )
+        for _ in range(2):  # also on the connection that is kept
+            connection.request("POST", "/v1/models/sum:predict", BODY)
+            assert json.loads(connection.getresponse().read())["predictions"] == pytest.approx([3.0])
+        connection.close()
+
+
+def test_a_unix_socket_is_served_like_any_other(registry: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with gunicorn(registry, tmp_path, ["--bind", f"unix:{path}"]):
+
+        class Local(http.client.HTTPConnection):
+            def connect(self) -> None:
+                self.sock = socket.socket(socket.AF_UNIX)
+                self.sock.settimeout(20)
+                self.sock.connect(str(path))
+
+        connection = until_it_listens(lambda: Local("localhost"))
+        for body in (BODY, b'{"instances": [[1]]}'):  # by the lane, and by a thread
+            connection.request("POST", "/v1/models/sum:predict", body)
+            response = connection.getresponse()
+            assert (response.status, len(response.read()) > 0) == (200 if body == BODY else 400, True)
+        connection.close()
+
+
+def test_descriptors_that_run_out_cost_no_processor_and_come_back(registry: Path, tmp_path: Path) -> None:
+    port = free_port()
+    few = ["--bind", f"127.0.0.1:{port}"]
+    with gunicorn(registry, tmp_path, few, MLAPI_READ_SECONDS="3", MLAPI_WORKERS="1") as process:
+        until_it_listens(lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20)).close()
+        (worker,) = workers_of(process.pid)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{worker}/fd").iterdir())) + 20,) * 2)
+        silent = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(60)]
+        time.sleep(1)
+        before = seconds_of(worker)
+        time.sleep(1)
+        assert seconds_of(worker) - before < 0.5
+        with Client(Server(process, port, tmp_path / "log")) as client:
+            client.send(get("/livez"))
+            assert client.response()[0] == 200
+        for one in silent:
+            one.close()
+
+
+def seconds_of(pid: int) -> float:
+    """Return the processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def gunicorn(registry: Path, folder: Path, options: list[str], **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Run plain gunicorn with the project's settings and some of its own options."""
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-c", "python:mlapi.server.settings", *options]
+    environ = {**os.environ, "MLAPI_REGISTRY": str(registry), **settings}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def until_it_listens(make: Callable[[], http.client.HTTPConnection]) -> http.client.HTTPConnection:
+    """Return a connection on which a probe was answered."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        connection = make()
+        with contextlib.suppress(OSError):
+            connection.request("GET", "/readyz")
+            if connection.getresponse().read():
+                return connection
+        connection.close()
+        time.sleep(0.1)
+    pytest.fail("the server did not get ready")
+
+
+def workers_of(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}

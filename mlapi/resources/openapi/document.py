@@ -85,6 +85,8 @@ def describe(app: Flask, known: tuple[ModelStatus, ...], invoked: LoadedModel | 
     bodies, shown = _examples(typed, known, spec.components.schemas)
     if invoked is not None:
         bodies["invocations"] = v1_body(invoked.signature, invoked.reference.inputs)
+    bodies |= _rollout(known)
+    shown["v1-rollout-verb"] = {"verb": "pause"}
     for path, rule in routes(app):
         method, endpoint = OPERATIONS[rule.endpoint].method, rule.endpoint
         found = operation(app, path, rule, shown.get(endpoint, shown[PREDICT]), bodies.get(endpoint))
@@ -94,6 +96,15 @@ def describe(app: Flask, known: tuple[ModelStatus, ...], invoked: LoadedModel | 
     made: Json = spec.to_dict()
     about_it = {"title": made["info"]["title"], "version": made["info"]["version"], **made["info"]}
     return {"openapi": made["openapi"], "info": about_it, **{name: made[name] for name in made if name != "info"}}
+
+
+def _rollout(known: tuple[ModelStatus, ...]) -> dict[str, Any]:
+    """Return an order that starts a rollout: to the newest ready version of a model that has one before it."""
+    able = next((model for model in known if len(model.ready) > 1), None)
+    if able is None:
+        return {}
+    control, candidate = able.ready[-2:]
+    return {"v1-rollout-start": {"model": able.name, "candidate": str(candidate), "control": str(control)}}
 
 
 def _add_version(app: Flask, spec: APISpec, loaded: LoadedModel) -> None:

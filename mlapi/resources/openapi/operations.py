@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from marshmallow import Schema
 
 from mlapi.schemas import invocations
-from mlapi.schemas.v1 import answers, predict
+from mlapi.schemas.v1 import answers, predict, rollouts
 from mlapi.schemas.v1 import documents as v1
 from mlapi.schemas.v1.examples import Examples
 from mlapi.schemas.v2 import documents as v2
@@ -22,7 +22,8 @@ TAGS = {
 
 FAULTS = {
     400: "The body, or what it asks for, cannot be used.",
-    404: "No such model, version or label.",
+    404: "No such model, version, label or rollout.",
+    409: "The rollout is not in a state for it, or another one is in the way.",
     413: "The body is too large.",
     415: "The content type or encoding is not supported.",
     500: "The server or the model failed; the log has the detail under the request's id.",
@@ -37,7 +38,7 @@ class Operation:
     """One endpoint: its method, the schemas of its bodies, and the statuses of its faults.
 
     `optional` says that an empty body will do. `unready` is the answer of 503 where that is more than the
-    error object.
+    error object; `done` is the status of success.
     """
 
     tag: str
@@ -48,6 +49,7 @@ class Operation:
     many: bool = False
     optional: bool = False
     unready: type[Schema] | None = None
+    done: int = 200
 
 
 def _asked(tag: str, request: type[Schema], answer: type[Schema], *more: int) -> Operation:
@@ -65,6 +67,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "v1-classify": _asked(V1, Examples, answers.Classified),
     "v1-regress": _asked(V1, Examples, answers.Regressed),
     "v1-explain": _asked(V1, predict.Predict, answers.Explained, 501),
+    "v1-rollouts": Operation(V1, "get", rollouts.RolloutList),
+    "v1-rollout-start": Operation(
+        V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Start, done=201,
+    ),
+    "v1-rollout": Operation(V1, "get", rollouts.Rollout, (404, 500)),
+    "v1-rollout-verb": Operation(
+        V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Why, optional=True,
+    ),
+    "v1-assignment": Operation(V1, "get", rollouts.Assignment, (400, 404, 500, 503)),
     "v2-server": Operation(V2, "get", v2.Server),
     "v2-live": Operation(V2, "get", v2.ServerLive),
     "v2-ready": Operation(V2, "get", v2.ServerReady, (500, 503)),

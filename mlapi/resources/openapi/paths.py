@@ -9,6 +9,7 @@ from werkzeug.routing import Rule
 
 from mlapi.resources.openapi.components import reference
 from mlapi.resources.openapi.operations import FAULTS, OPERATIONS, Operation
+from mlapi.rollouts.desk import VERBS
 from mlapi.schemas.elements import Json
 from mlapi.schemas.fault import Fault
 from mlapi.schemas.invocations import TABLES
@@ -22,13 +23,30 @@ PARAMETERS = {
     "name": "The name of a model.",
     "version": "The number of a version.",
     "label": "A label that points to a version.",
+    "rollout": "The id of a rollout.",
+    "verb": "What is done with it.",
 }
 GRAMMAR = {
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     "version": {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"},
     "label": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    "rollout": {"type": "string", "pattern": "^ro_[a-z0-9]{4,32}$"},
+    "verb": {"type": "string", "enum": list(VERBS)},
 }
 """What may exist; anything else is answered 404."""
+
+QUERIES: Mapping[str, list[Json]] = {
+    "v1-rollouts": [
+        {"name": "model", "in": "query", "required": False, "description": "Only the rollouts of this model.",
+         "schema": GRAMMAR["name"]},
+    ],
+    "v1-assignment": [
+        {"name": "key", "in": "query", "required": False, "description": "Who asks; or else prediction_id.",
+         "schema": {"type": "string"}, "example": "u42"},
+        {"name": "prediction_id", "in": "query", "required": False,
+         "description": "An id that an answer gave; or else key.", "schema": {"type": "string", "minLength": 1}},
+    ],
+}  # fmt: skip
 
 _SEGMENT = re.compile(r"<segment:(\w+)>")
 
@@ -54,6 +72,7 @@ def operation(app: Flask, path: str, rule: Rule, shown: Mapping[str, str], examp
     }  # fmt: skip
     parameters = [_parameter(name, shown.get(name)) for name in re.findall(r"{(\w+)}", path)]
     parameters += [JSON_LENGTH] if rule.endpoint == "v2-infer" else []
+    parameters += QUERIES.get(rule.endpoint, [])
     if parameters:
         found["parameters"] = parameters
     if what.request is not None:
@@ -80,14 +99,14 @@ def request_body(what: Operation, endpoint: str, schema: Json, example: Any) -> 
 
 
 def responses(what: Operation, endpoint: str, schema: Json | None = None, example: Any = None) -> Json:  # noqa: ANN401 (any JSON)
-    """Return the answers of an operation by status; `schema` is that of 200, where it is a narrower one."""
+    """Return the answers of an operation by status; `schema` is that of success, where it is a narrower one."""
     generic: Json = {"type": "object"} if what.answer is None else reference(what.answer)
     if what.many:
         generic = {"type": "array", "items": generic}
     content: Json = {JSON: {"schema": schema or generic, **({} if example is None else {"example": example})}}
     if endpoint == "v2-infer":
         content[OCTETS] = {"schema": BINARY}
-    found: Json = {"200": {"description": "Done.", "content": content}}
+    found: Json = {str(what.done): {"description": "Done.", "content": content}}
     for status in sorted(what.faults):
         kind = what.unready if status == 503 and what.unready else Fault  # noqa: PLR2004 (Service Unavailable)
         found[str(status)] = {"description": FAULTS[status], "content": {JSON: {"schema": reference(kind)}}}

@@ -2,7 +2,7 @@
 
 from mlapi.bootstrap import Services
 from mlapi.resources.api import Api
-from mlapi.resources.v1 import explain, inference, metadata
+from mlapi.resources.v1 import explain, inference, metadata, rollouts
 
 
 def install(api: Api, services: Services) -> None:
@@ -10,3 +10,4 @@ def install(api: Api, services: Services) -> None:
     metadata.install(api, services.plane)
     inference.install(api, services.plane, services.config.max_body_bytes)
     explain.install(api, services.plane, services.explainers, services.config.max_body_bytes)
+    rollouts.install(api, services.desk, services.router, services.plane, services.config.max_body_bytes)

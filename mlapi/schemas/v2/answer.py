@@ -45,4 +45,5 @@ class Inferred(Answer):
     model_name = fields.String(required=True)
     model_version = fields.String(required=True)
     id = fields.String(required=True)
+    parameters = fields.Dict(fields.String(), fields.String())
     outputs = fields.List(fields.Nested(OutputTensor), required=True, validate=validate.Length(1))

@@ -41,9 +41,13 @@ def dump(response: InferenceResponse, asked: Asked) -> Dumped:
         else:
             output["data"] = _flat(array, datatype, name)
         outputs.append(output)
-    document = {"model_name": response.model, "model_version": str(response.version), "outputs": outputs}
+    document: dict[str, Any] = {
+        "model_name": response.model, "model_version": str(response.version), "outputs": outputs,
+    }  # fmt: skip
     if response.id is not None:
         document["id"] = response.id
+    if response.assignment is not None and response.assignment.prediction_id is not None:
+        document["parameters"] = {"prediction_id": response.assignment.prediction_id}
     body = jsonbody.encode(document)
     binary = any("parameters" in output for output in outputs)
     return Dumped(b"".join([body, *tails]), len(body) if binary else None)

@@ -1,0 +1,233 @@
+"""What the requests of a rollout came to, counted by each worker for itself; nothing waits for a disk.
+
+Counts are cumulative and by stratum: the step and the share that was in force, so that the seconds in
+which workers still follow different generations land where they belong. Failures count under the arm
+that was assigned, whoever answered in the end (intention to treat). Somebody with a key counts once: a
+key that fails a thousand times in a step is one bad event, else one broken heavy client would roll back.
+"""
+
+import base64
+import math
+import os
+import secrets
+import socket
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlapi.errors import ModelFailed, ModelNotReady
+from mlapi.inference.values import Array, Assignment, InferenceEvent
+from mlapi.rollouts.document import CANDIDATE, CONTROL
+
+MOST_KEYS = 20_000
+"""Keys that one worker follows in a rollout; the first ones, so that what they do cannot decide who is counted."""
+
+MOST_BAD_KEYS = 5_000
+RATIO = 1.04
+_LOG_RATIO = math.log(RATIO)
+BAD = ("errors", "invalid", "slow")
+PROBABILITIES = "predict_proba"
+
+
+class Stratum(NamedTuple):
+    """A step, and the candidate's share in millionths while it counted."""
+
+    step: int
+    ppm: int
+
+
+@dataclass(slots=True)
+class Arm:
+    """The counts of one arm in one stratum.
+
+    `requests` are all that were assigned, `alone` those without a key; `bad` counts failures of requests
+    without a key, `bad_keys` the hashes of keys that failed at least once; `keys` those first seen here.
+    `scores` are number, sum and sum of squares of the mean prediction of each request without a key and
+    of the first request of each key; `latency` is a histogram of model times, bucket `b` ending at
+    1.04^b nanoseconds.
+    """
+
+    requests: int = 0
+    alone: int = 0
+    fell_back: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+    bad_keys: dict[str, set[int]] = field(default_factory=dict)
+    keys: set[int] = field(default_factory=set)
+    scores: list[float] = field(default_factory=lambda: [0, 0.0, 0.0])
+    latency: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Tally:
+    """All strata of one rollout, by arm; `seen` are the keys of the whole rollout."""
+
+    strata: dict[Stratum, dict[str, Arm]] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+    changes: int = 0
+
+    def arm(self, stratum: Stratum, arm: str) -> Arm:
+        """Return the counts of an arm, made where there are none."""
+        arms = self.strata.get(stratum)
+        if arms is None:
+            arms = self.strata[stratum] = {CONTROL: Arm(), CANDIDATE: Arm()}
+        return arms[arm]
+
+
+class Counters:
+    """Counts the events of every rollout in this process; an observer of the data plane."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tallies: dict[str, Tally] = {}
+        self._limits: Mapping[str, float] = {}
+        self._pid = os.getpid()
+        self.name = _name()
+
+    def limit(self, slow_ms: Mapping[str, float]) -> None:
+        """Take an answer as slow where the model took longer than these milliseconds, by rollout."""
+        self._limits = dict(slow_ms)
+
+    def observe(self, event: InferenceEvent) -> None:
+        """Count one inference that a rollout decided; those that pinned a variant belong to no arm."""
+        assignment = event.assignment
+        if assignment is None or assignment.arm not in {CONTROL, CANDIDATE} or not assignment.ppm > 0:
+            return
+        score, invalid = (None, False) if event.outputs is None else _judged(event.outputs)
+        with self._lock:
+            self._own_process()
+            tally = self._tallies.setdefault(assignment.rollout, Tally())
+            arm = tally.arm(Stratum(assignment.step, assignment.ppm), assignment.arm)
+            tally.changes += 1
+            arm.requests += 1
+            arm.fell_back += assignment.fell_back
+            arm.latency[_bucket(event.predict_ns)] += 1
+            if _is_new_unit(tally, arm, assignment) and score is not None:
+                arm.scores = [arm.scores[0] + 1, arm.scores[1] + score, arm.scores[2] + score * score]
+            for kind in self._bad(event, assignment, invalid=invalid):
+                _note_bad(arm, kind, assignment)
+
+    def snapshot(self, rollout_id: str) -> dict[str, Any]:
+        """Return the counts of a rollout as plain JSON, for `written` to read; `changes` tells whether any are new."""
+        with self._lock:
+            self._own_process()
+            tally = self._tallies.get(rollout_id, Tally())
+            rows = [[*stratum, name, _plain(arm)]
+                    for stratum, arms in tally.strata.items() for name, arm in arms.items()]  # fmt: skip
+            return {"changes": tally.changes, "strata": rows}
+
+    def changes(self, rollout_id: str) -> int:
+        """Return how many events of a rollout were counted here."""
+        tally = self._tallies.get(rollout_id) if self._pid == os.getpid() else None
+        return 0 if tally is None else tally.changes
+
+    def forget(self, but: frozenset[str]) -> None:
+        """Drop the counts of all rollouts but these."""
+        with self._lock:
+            self._tallies = {name: tally for name, tally in self._tallies.items() if name in but}
+
+    def _bad(self, event: InferenceEvent, assignment: Assignment, *, invalid: bool) -> list[str]:
+        limit = self._limits.get(assignment.rollout, math.inf)
+        failed = assignment.fell_back or isinstance(event.error, ModelFailed | ModelNotReady)
+        tests = (failed, invalid and not assignment.fell_back, event.predict_ns > limit * 1e6)
+        return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
+
+    def _own_process(self) -> None:
+        """A forked worker begins at zero, under a name of its own."""
+        if self._pid != os.getpid():
+            self._tallies, self._pid, self.name = {}, os.getpid(), _name()
+
+
+def merged(snapshots: list[dict[str, Any]]) -> Tally:
+    """Return the sum of what the workers wrote.
+
+    A key that several workers saw counts once: in the earliest step that any of them saw it in.
+    """
+    total = Tally()
+    for snapshot in snapshots:
+        for step, ppm, name, plain in snapshot["strata"]:
+            _add(total.arm(Stratum(step, ppm), name), plain)
+        total.changes += snapshot["changes"]
+    for stratum in sorted(total.strata):
+        for arm in total.strata[stratum].values():
+            arm.keys -= total.seen
+        for arm in total.strata[stratum].values():
+            total.seen |= arm.keys
+    return total
+
+
+def _is_new_unit(tally: Tally, arm: Arm, assignment: Assignment) -> bool:
+    if assignment.unit != "key":
+        arm.alone += 1
+        return True
+    if assignment.hashed in tally.seen or len(tally.seen) >= MOST_KEYS:
+        return False
+    tally.seen.add(assignment.hashed)
+    arm.keys.add(assignment.hashed)
+    return True
+
+
+def _note_bad(arm: Arm, kind: str, assignment: Assignment) -> None:
+    arm.failed[kind] += 1
+    if assignment.unit != "key":
+        arm.bad[kind] += 1
+        return
+    keys = arm.bad_keys.setdefault(kind, set())
+    if len(keys) < MOST_BAD_KEYS:
+        keys.add(assignment.hashed)
+
+
+def _judged(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
+    """Return the mean prediction, None where it is no number, and whether any number is not finite.
+
+    For probabilities it is the mean of the last class, which of two classes is the one that is asked about.
+    """
+    numbers = {name: array for name, array in outputs.items() if array.dtype.kind in "fiub"}
+    invalid = any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in numbers.values())
+    chosen = numbers.get(PROBABILITIES, next(iter(numbers.values()), None))
+    if chosen is None or invalid or not chosen.size:
+        return None, invalid
+    return float(chosen[:, -1].mean()), invalid
+
+
+def _bucket(nanoseconds: int) -> int:
+    return math.ceil(math.log(nanoseconds) / _LOG_RATIO) if nanoseconds > 1 else 0
+
+
+def _plain(arm: Arm) -> dict[str, Any]:
+    return {
+        "requests": arm.requests, "alone": arm.alone, "fell_back": arm.fell_back, "failed": dict(arm.failed),
+        "bad": dict(arm.bad), "bad_keys": {kind: _packed(keys) for kind, keys in arm.bad_keys.items()},
+        "keys": _packed(arm.keys), "scores": arm.scores, "latency": list(arm.latency.items()),
+    }  # fmt: skip
+
+
+def _add(arm: Arm, plain: Mapping[str, Any]) -> None:
+    arm.requests += plain["requests"]
+    arm.alone += plain["alone"]
+    arm.fell_back += plain["fell_back"]
+    arm.failed.update(plain["failed"])
+    arm.bad.update(plain["bad"])
+    for kind, packed in plain["bad_keys"].items():
+        arm.bad_keys.setdefault(kind, set()).update(_unpacked(packed))
+    arm.keys.update(_unpacked(plain["keys"]))
+    arm.scores = [a + b for a, b in zip(arm.scores, plain["scores"], strict=True)]
+    arm.latency.update(dict(map(tuple, plain["latency"])))
+
+
+def _packed(keys: set[int]) -> str:
+    return base64.b64encode(np.fromiter(keys, dtype="<u8", count=len(keys)).tobytes()).decode()
+
+
+def _unpacked(text: str) -> list[int]:
+    unpacked: list[int] = np.frombuffer(base64.b64decode(text), dtype="<u8").tolist()
+    return unpacked
+
+
+def _name() -> str:
+    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:40]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

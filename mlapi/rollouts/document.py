@@ -1,0 +1,232 @@
+"""The rollout document: what moves, how far it has come, by which rules, and everything that was decided.
+
+Format 1, under the rule of the manifest: the number rises when an old reader would misread it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+from mlapi.errors import RegistryError
+from mlapi.registry import manifest
+from mlapi.rollouts.buckets import BUCKETS
+
+FORMAT = 1
+LARGEST = 1024 * 1024
+RUNNING, PAUSED = "running", "paused"
+PROMOTED, ROLLED_BACK, ABORTED, HELD = "promoted", "rolled_back", "aborted", "held"
+ACTIVE = frozenset({RUNNING, PAUSED})
+STATES = (RUNNING, PAUSED, PROMOTED, ROLLED_BACK, ABORTED, HELD)
+CONTROL, CANDIDATE = "control", "candidate"
+GUARDRAILS = ("errors", "invalid", "slow", "shift")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One weight of the plan, in millionths, and what must have passed before the next one.
+
+    `min_samples` counts what the candidate was assigned in this step: keys, or requests without a key.
+    """
+
+    ppm: int
+    min_duration_s: float = 0.0
+    min_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """What must not get worse: `alpha` is the risk of a false alarm over the whole rollout.
+
+    `margin` is how much worse, relatively, is no harm yet; `limit` is milliseconds for `slow`, and the
+    tolerated difference of mean scores for `shift`.
+    """
+
+    name: str
+    margin: float = 0.0
+    alpha: float = 0.01
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the history: from where to where, by whom, why, on which numbers; RFC 3339 in UTC."""
+
+    generation: int
+    before: str
+    after: str
+    by: str
+    why: str
+    at: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rollout of one model at one generation; immutable, as the file is that holds it.
+
+    `serial` counts the rollouts of the model. `ppm` is the candidate's share now, in millionths. `holds`
+    says whether requests without a version still get what this rollout decided.
+    """
+
+    id: str
+    model: str
+    serial: int
+    control: int
+    candidate: int
+    salt: str
+    state: str
+    step: int
+    ppm: int
+    plan: tuple[Step, ...]
+    keys: tuple[str, ...]
+    guardrails: tuple[Guardrail, ...]
+    srm_alpha: float
+    on_pause: str
+    on_finish: str
+    max_duration_s: float
+    generation: int
+    holds: bool
+    history: tuple[Change, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it divides traffic: running or paused."""
+        return self.state in ACTIVE
+
+    @property
+    def default(self) -> int:
+        """The version of those who are not divided: the control, after a promotion the candidate."""
+        return self.candidate if self.state == PROMOTED else self.control
+
+    @property
+    def place(self) -> str:
+        """State and step, such as `running:1`."""
+        return f"{self.state}:{self.step}" if self.is_active else self.state
+
+    @property
+    def ranges(self) -> list[list[Any]]:
+        """The buckets of each arm, `[from, to, arm]`, without a gap or an overlap."""
+        parts: list[list[Any]] = [[0, self.ppm, CANDIDATE], [self.ppm, BUCKETS, CONTROL]]
+        return [part for part in parts if part[0] < part[1]]
+
+
+def dumps(rollout: Rollout) -> bytes:
+    """Return the canonical JSON of a rollout, with its digest."""
+    return manifest.sealed({"format": FORMAT, **asdict(rollout), "ranges": rollout.ranges})
+
+
+def loads(data: bytes) -> Rollout:
+    """Return the rollout in `data`; RegistryError where it is not as it was written or makes no sense."""
+    try:
+        document = _as_written(data)
+        ranges = document.pop("ranges", None)
+        rollout: Rollout = _SCHEMA.load(document)
+        _check_ranges(ranges, rollout)
+    except (ValueError, ValidationError) as error:
+        msg = f"a rollout document is damaged: {error}"
+        raise RegistryError(msg) from error
+    return rollout
+
+
+def _as_written(data: bytes) -> dict[str, Any]:
+    document = manifest.strict_json(data)
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    document.pop(manifest.DIGEST, None)
+    if manifest.sealed({"format": FORMAT, **document}) != data:
+        raise ValueError("its digest differs")
+    return document
+
+
+def _check_ranges(ranges: object, rollout: Rollout) -> None:
+    if ranges != rollout.ranges:
+        raise ValueError("its ranges overlap, leave a gap, or are not those of its weight")
+
+
+class _Strict(Schema):
+    class Meta:
+        unknown = RAISE
+
+
+class _Number(fields.Float):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if isinstance(value, bool | str):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class _Whole(fields.Integer):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+_COUNT = validate.Range(min=0)
+
+
+class _Step(_Strict):
+    ppm = _Whole(required=True, validate=validate.Range(0, BUCKETS))
+    min_duration_s = _Number(required=True, validate=_COUNT)
+    min_samples = _Whole(required=True, validate=_COUNT)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Step:
+        return Step(**data)
+
+
+class _Guardrail(_Strict):
+    name = fields.String(required=True, validate=validate.OneOf(GUARDRAILS))
+    margin = _Number(required=True, validate=_COUNT)
+    alpha = _Number(required=True, validate=validate.Range(0, 1, min_inclusive=False))
+    limit = _Number(required=True, allow_none=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Guardrail:
+        return Guardrail(**data)
+
+
+class _Change(_Strict):
+    generation = _Whole(required=True)
+    before = fields.String(required=True)
+    after = fields.String(required=True)
+    by = fields.String(required=True)
+    why = fields.String(required=True)
+    at = fields.String(required=True)
+    evidence = fields.Dict(fields.String(), _Number(), required=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Change:
+        return Change(**data)
+
+
+class _Rollout(_Strict):
+    id = fields.String(required=True)
+    model = fields.String(required=True)
+    serial = _Whole(required=True, validate=validate.Range(min=1))
+    control = _Whole(required=True, validate=validate.Range(min=1))
+    candidate = _Whole(required=True, validate=validate.Range(min=1))
+    salt = fields.String(required=True, validate=validate.Length(1, 64))
+    state = fields.String(required=True, validate=validate.OneOf(STATES))
+    step = _Whole(required=True, validate=_COUNT)
+    ppm = _Whole(required=True, validate=validate.Range(0, BUCKETS))
+    plan = fields.List(fields.Nested(_Step), required=True)
+    keys = fields.List(fields.String(), required=True)
+    guardrails = fields.List(fields.Nested(_Guardrail), required=True)
+    srm_alpha = _Number(required=True)
+    on_pause = fields.String(required=True, validate=validate.OneOf(("hold", "control")))
+    on_finish = fields.String(required=True, validate=validate.OneOf(("promote", "pause")))
+    max_duration_s = _Number(required=True)
+    generation = _Whole(required=True, validate=validate.Range(min=1))
+    holds = fields.Boolean(required=True)
+    history = fields.List(fields.Nested(_Change), required=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Rollout:
+        lists: dict[str, Any] = {name: tuple(data.pop(name)) for name in ("plan", "keys", "guardrails", "history")}
+        return Rollout(**{**data, **lists})
+
+
+_SCHEMA = _Rollout()

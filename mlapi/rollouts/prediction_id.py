@@ -1,0 +1,89 @@
+"""Prediction ids: signed, and saying themselves what they are of, so that nothing needs to be looked up.
+
+47 characters: base64url of the time (6 bytes, milliseconds since the epoch), the rollout (4), the step
+(1), the arm (1), flags (1), the hash of the key (8) and a random part (6), all big-endian, then 8 bytes
+of BLAKE2s keyed with the rollout's secret (RFC 7693). They sort by time.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+from dataclasses import dataclass
+from hashlib import blake2b, blake2s
+
+from mlapi.errors import InvalidRequest
+
+SECRET_BYTES = 32
+LENGTH = 47
+_SIGNED, _TAG, _RANDOM = 27, 8, 6
+_ARMS = ("control", "candidate", "pinned")
+_BY_KEY, _CANDIDATE_SERVED = 1, 2
+LAST_STEP = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What an id says: when (milliseconds since the epoch), in which rollout and step, for whom, by which arm."""
+
+    at_ms: int
+    rollout: bytes
+    step: int
+    arm: str
+    served: str
+    unit: str
+    hashed: int
+
+
+def tag_of(rollout_id: str) -> bytes:
+    """Return the four bytes that stand for a rollout in its ids."""
+    return blake2b(rollout_id.encode(), digest_size=4).digest()
+
+
+def sign(prediction: Prediction, secret: bytes) -> str:
+    """Return the id of a prediction."""
+    flags = _BY_KEY * (prediction.unit == "key") | _CANDIDATE_SERVED * (prediction.served == "candidate")
+    signed = b"".join((
+        prediction.at_ms.to_bytes(6, "big"), prediction.rollout,
+        bytes((min(prediction.step, LAST_STEP), _ARMS.index(prediction.arm), flags)),
+        prediction.hashed.to_bytes(8, "big"), os.urandom(_RANDOM),
+    ))  # fmt: skip
+    return base64.urlsafe_b64encode(signed + _tag(signed, secret)).rstrip(b"=").decode()
+
+
+def read(text: str, rollout_id: str, secret: bytes) -> Prediction:
+    """Return what an id of this rollout says.
+
+    Raises InvalidRequest for text that is no id, an id of another rollout, and one that was not signed here.
+    """
+    data = _decoded(text)
+    signed, tag = data[:_SIGNED], data[_SIGNED:]
+    if signed[6:10] != tag_of(rollout_id):
+        raise InvalidRequest(["the prediction id belongs to another rollout"])
+    if not hmac.compare_digest(tag, _tag(signed, secret)):
+        raise InvalidRequest(["the prediction id was not given by this registry: its signature is wrong"])
+    arm, flags = signed[11], signed[12]
+    return Prediction(
+        int.from_bytes(signed[:6], "big"), signed[6:10], signed[10], _ARMS[arm],
+        "candidate" if flags & _CANDIDATE_SERVED else "control", "key" if flags & _BY_KEY else "request",
+        int.from_bytes(signed[13:21], "big"),
+    )  # fmt: skip
+
+
+def rollout_tag(text: str) -> bytes:
+    """Return the four bytes of the rollout that an id names, not yet verified; InvalidRequest where it is none."""
+    return _decoded(text)[6:10]
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text.encode("ascii") + b"=", altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        data = b""
+    if len(text) != LENGTH or len(data) != _SIGNED + _TAG:
+        raise InvalidRequest([f"the prediction id is none; expected {LENGTH} characters as the server gave them"])
+    return data
+
+
+def _tag(signed: bytes, secret: bytes) -> bytes:
+    return blake2s(signed, key=secret, digest_size=_TAG).digest()

@@ -1,0 +1,158 @@
+"""Decisions: the safest first, doubt is never success, and every rollout ends with all or nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlapi.rollouts import decision, document, transitions
+from mlapi.rollouts.counters import Stratum, Tally
+from mlapi.rollouts.decision import Elapsed
+from mlapi.rollouts.document import Guardrail, Rollout, Step
+from mlapi.rollouts.transitions import Plan, Reason
+
+Running = Callable[..., Rollout]
+WHY = Reason("test", "because", "2026-11-24T00:00:00Z")
+LONG = Elapsed(1e6, 1.0, 0.0)
+VERBS = {"advance": transitions.advance, "pause": transitions.pause, "roll_back": transitions.roll_back}
+
+
+def tally(control: dict[str, Any], candidate: dict[str, Any], step: int = 0, ppm: int = 500_000) -> Tally:
+    """Counts of both arms in one stratum: requests, and bad events by kind."""
+    made = Tally()
+    for name, given_ in (("control", control), ("candidate", candidate)):
+        arm = made.arm(Stratum(step, ppm), name)
+        arm.requests = arm.alone = given_.get("requests", 0)
+        arm.bad.update(given_.get("bad", {}))
+        arm.keys = set(given_.get("keys", ()))
+        arm.bad_keys = {kind: set(keys) for kind, keys in given_.get("bad_keys", {}).items()}
+        arm.scores = list(given_.get("scores", (0, 0.0, 0.0)))
+    return made
+
+
+def found(rollout: Rollout, counts: Tally, elapsed: Elapsed = LONG) -> tuple[str, str] | None:
+    evidence = decision.weigh(rollout, counts, 2)
+    made = decision.decide(rollout, counts, evidence, elapsed)
+    return None if made is None else (made.verb, made.why)
+
+
+QUIET = tally({"requests": 1000}, {"requests": 1000})
+
+
+def test_a_quiet_step_goes_on_when_its_time_and_its_requests_are_over(running: Running) -> None:
+    rollout = transitions.start("iris", 1, (1, 2), Plan(steps=(Step(500_000, 600.0, 1000),)), WHY)
+    assert found(rollout, QUIET) == ("advance", "the gates of the step are passed")
+    assert found(rollout, QUIET, Elapsed(599.0)) is None
+    assert decision.waiting_for(rollout, QUIET, Elapsed(590.0)) == "10 s"
+    few = tally({"requests": 1000}, {"requests": 999})
+    assert found(rollout, few) is None
+    assert decision.waiting_for(rollout, few, Elapsed(590.0)) == "10 s and 1 requests to the candidate"
+    assert decision.waiting_for(running(), QUIET, LONG) == ""
+
+
+def test_no_request_at_all_is_never_success(running: Running) -> None:
+    """Also where the plan asks for no time and no requests."""
+    assert found(running(500_000), Tally()) is None
+    assert found(running(500_000), tally({"requests": 10}, {})) is None
+    assert decision.waiting_for(running(500_000), Tally(), LONG) == "1 requests to the candidate"
+
+
+def test_requests_of_an_earlier_step_do_not_open_a_later_one(running: Running) -> None:
+    second = transitions.advance(running(500_000, 600_000), WHY)
+    assert found(second, QUIET) is None
+
+
+@pytest.mark.parametrize("kind", ["errors", "invalid", "slow"])
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_a_guardrail_rolls_back_running_or_paused(running: Running, kind: str, state: str) -> None:
+    rollout = running(500_000, guardrails=(Guardrail(kind, 0.25, 0.01, 40.0),))
+    rollout = rollout if state == "running" else transitions.pause(rollout, WHY)
+    made = found(rollout, tally({"requests": 1000, "bad": {kind: 5}}, {"requests": 1000, "bad": {kind: 40}}))
+    assert made is not None
+    assert (made[0], "25% more likely with the candidate" in made[1]) == ("roll_back", True)
+    assert found(rollout, tally({"requests": 1000, "bad": {kind: 40}}, {"requests": 1000, "bad": {kind: 40}})) in {
+        None, ("advance", "the gates of the step are passed"),
+    }  # fmt: skip
+
+
+def test_keys_that_failed_count_beside_requests_that_had_none(running: Running) -> None:
+    counts = tally(
+        {"requests": 1000}, {"requests": 1000, "bad": {"errors": 3}, "bad_keys": {"errors": range(20)}},
+    )
+    made = found(running(500_000), counts)
+    assert made is not None
+    assert made[0] == "roll_back"
+
+
+def test_arms_of_the_wrong_size_pause_and_come_before_any_success(running: Running) -> None:
+    made = found(running(500_000), tally({"requests": 1000}, {"requests": 700}))
+    assert made is not None
+    assert (made[0], "the arms have not the sizes" in made[1]) == ("pause", True)
+    by_key = tally({"keys": range(1000)}, {"keys": range(1000, 1700)})
+    made = found(running(500_000), by_key)
+    assert made is not None
+    assert made[0] == "pause"
+
+
+def test_a_shift_beyond_the_limit_pauses_and_one_within_it_does_not(running: Running) -> None:
+    rollout = running(500_000, guardrails=(Guardrail("shift", 0.0, 0.01, 0.5),))
+
+    def shifted(by: float) -> Tally:
+        number = 5000
+        return tally({"requests": number, "scores": (number, 0.0, float(number))},
+                     {"requests": number, "scores": (number, number * by, number * (1 + by * by))})  # fmt: skip
+
+    made = found(rollout, shifted(1.0))
+    assert made is not None
+    assert (made[0], "the mean prediction moved by 1" in made[1]) == ("pause", True)
+    assert found(rollout, shifted(-1.0)) != found(rollout, shifted(0.3))
+    assert found(rollout, shifted(0.3)) == ("advance", "the gates of the step are passed")
+
+
+@pytest.mark.parametrize(("elapsed", "why"), [
+    (Elapsed(1e6, 1.0, 61.0), "no worker has written its counters for 61 seconds"),
+    (Elapsed(1e6, 14 * 86400 + 1.0, 0.0), "it has run for 1209601 seconds without an end"),
+])  # fmt: skip
+def test_silence_and_endlessness_pause(running: Running, elapsed: Elapsed, why: str) -> None:
+    assert found(running(500_000), QUIET, elapsed) == ("pause", why)
+
+
+def test_nothing_is_learnt_where_nothing_is_divided(running: Running) -> None:
+    counts = tally({}, {"requests": 1000, "bad": {"errors": 900}}, ppm=1_000_000)
+    assert decision.weigh(running(1_000_000), counts, 1).plain() == {"e_errors": 1.0, "e_invalid": 1.0, "p_srm": 1.0}
+
+
+ARMS = st.fixed_dictionaries({
+    "requests": st.integers(0, 3000),
+    "bad": st.fixed_dictionaries({"errors": st.integers(0, 60), "invalid": st.integers(0, 20)}),
+})
+SILENT = st.sampled_from([0.0, 0.0, 0.0, 100.0])
+LOOKS = st.lists(st.tuples(ARMS, ARMS, st.floats(0, 3000), SILENT, st.booleans()), max_size=30)
+
+
+@given(st.lists(st.integers(1, 1_000_000), min_size=1, max_size=5).map(sorted), LOOKS)
+def test_any_plan_and_any_counts_end_with_all_or_nothing_and_skip_no_step(shares: list[int], looks: list[Any]) -> None:
+    """The controller judges what it is shown; an operator resumes now and then."""
+    plan = Plan(steps=tuple(Step(share, 600.0, 100) for share in shares))
+    rollout = transitions.start("iris", 1, (1, 2), plan, WHY)
+    for control, candidate, seconds, silent, resumes in looks:
+        before = rollout
+        counts = tally(control, candidate, rollout.step, rollout.ppm)
+        made = found(rollout, counts, Elapsed(seconds, seconds, silent))
+        if made is not None:
+            rollout = VERBS[made[0]](rollout, WHY)
+        elif resumes and rollout.state == document.PAUSED:
+            rollout = transitions.resume(rollout, WHY)
+        if not rollout.is_active:
+            break
+        assert rollout.step - before.step in {0, 1}
+        if rollout.step > before.step:
+            assert (seconds >= 600, candidate["requests"] >= 100, silent <= 60) == (True, True, True)
+    if rollout.state == document.PROMOTED:
+        assert rollout.ppm == 1_000_000
+        places = list(dict.fromkeys(one.after for one in rollout.history if one.after.startswith("running")))
+        assert places == [f"running:{at}" for at in range(len(shares))]
+    elif not rollout.is_active:
+        assert (rollout.state, rollout.ppm) == (document.ROLLED_BACK, 0)

@@ -1,0 +1,208 @@
+"""Routing: who gets which version, with a rollout, after it, without one, and when the registry is gone."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlapi.errors import InvalidRequest, VersionNotFound
+from mlapi.inference.values import Target
+from mlapi.registry.live import LiveRegistry
+from mlapi.registry.store import Store
+from mlapi.rollouts import prediction_id, transitions
+from mlapi.rollouts.document import Rollout
+from mlapi.rollouts.router import STALE_SECONDS, Division, Router, arm_of, untreated
+from mlapi.rollouts.transitions import Reason
+
+SECRET = bytes(32)
+IRIS = Target("iris")
+Running = Callable[..., Rollout]
+
+
+@pytest.fixture(scope="module")
+def live(registry: Path) -> LiveRegistry:
+    live = LiveRegistry(Store(registry))
+    live.refresh()
+    return live
+
+
+class Asked:
+    """A request's words and a clock."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, bytes] = {}
+        self.now = 1000.0
+
+    def told(self, source: str) -> bytes | None:
+        return self.words.get(source)
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def router(live: LiveRegistry, asked: Asked) -> Router:
+    return Router(live, asked.told, lambda: 1_700_000_000_000_000_000, lambda: asked.now)
+
+
+def follow(router: Router, rollout: Rollout, secret: bytes | None = SECRET) -> Division:
+    division = Division.of(rollout, secret)
+    router.follow({rollout.model: division})
+    router.heard({rollout.model})
+    return division
+
+
+def test_a_model_without_a_rollout_is_untouched(router: Router, live: LiveRegistry) -> None:
+    assert router.treat(IRIS) is None
+    assert router.route(IRIS) is live.get(IRIS)
+    assert untreated(IRIS) is None
+
+
+def test_a_key_gets_the_arm_of_its_bucket_every_time(router: Router, asked: Asked, running: Running) -> None:
+    rollout = running(500_000, keys=("header:A", "field:b"))
+    division = follow(router, rollout)
+    arms = set()
+    for number in range(50):
+        asked.words = {"field:b": f"user-{number}".encode()}
+        first, second = router.treat(IRIS), router.treat(IRIS)
+        assert first is not None
+        assert second is not None
+        wanted = arm_of(rollout, division.hasher.hash(f"user-{number}".encode()))
+        assert (first.assignment.arm, second.assignment.arm, first.assignment.unit) == (wanted, wanted, "key")
+        assert (first.candidate is None) == (wanted == "control")
+        arms.add(wanted)
+    assert arms == {"control", "candidate"}
+
+
+def test_the_first_source_that_is_sent_counts(router: Router, asked: Asked, running: Running) -> None:
+    division = follow(router, running(500_000, keys=("header:A", "field:b")))
+    asked.words = {"header:A": b"first", "field:b": b"second"}
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert treatment.assignment.hashed == division.hasher.hash(b"first")
+
+
+def test_requests_without_a_key_are_drawn_one_by_one(router: Router, running: Running) -> None:
+    """Of 2,000 at one half, fewer than 880 or more than 1,120 would be a draw in ten million."""
+    follow(router, running(500_000))
+    treatments = [router.treat(IRIS) for _ in range(2000)]
+    candidates = sum(one is not None and one.assignment.arm == "candidate" for one in treatments)
+    assert 880 < candidates < 1120
+    assert {one.assignment.unit for one in treatments if one is not None} == {"request"}
+
+
+@pytest.mark.parametrize("target", [Target("iris", 1), Target("iris", None, "stable"), Target("homes")])
+def test_a_version_a_label_and_another_model_are_never_divided(
+    router: Router, live: LiveRegistry, running: Running, target: Target,
+) -> None:
+    follow(router, running(1_000_000))
+    assert router.treat(target) is None
+    assert router.route(target) is live.get(target)
+
+
+@pytest.mark.parametrize(("variant", "version"), [("control", 1), ("candidate", 2)])
+def test_a_caller_may_pin_a_variant_and_belongs_to_no_arm(
+    router: Router, asked: Asked, running: Running, variant: str, version: int,
+) -> None:
+    follow(router, running(10_000))
+    asked.words = {"header:X-Mlapi-Variant": variant.encode()}
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert (treatment.assignment.arm, treatment.assignment.served) == ("pinned", variant)
+    assert treatment.control().manifest.version == version
+    assert treatment.assigned() == treatment.assignment
+
+
+def test_a_variant_that_is_none_is_refused(router: Router, asked: Asked, running: Running) -> None:
+    follow(router, running())
+    asked.words = {"header:X-Mlapi-Variant": b"blue"}
+    with pytest.raises(InvalidRequest, match="X-Mlapi-Variant is 'blue'; expected control or candidate"):
+        router.treat(IRIS)
+
+
+def test_the_prediction_id_says_what_was_decided(router: Router, asked: Asked, running: Running) -> None:
+    rollout = running(1_000_000)
+    follow(router, rollout)
+    asked.words = {"header:X-User-Id": b"u42"}
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert treatment.assignment.prediction_id is not None
+    said = prediction_id.read(treatment.assignment.prediction_id, rollout.id, SECRET)
+    assert (said.at_ms, said.arm, said.unit, said.step) == (1_700_000_000_000, "candidate", "key", 0)
+    follow(router, rollout, None)
+    without = router.treat(IRIS)
+    assert without is not None
+    assert without.assignment.prediction_id is None
+
+
+def test_the_lane_gets_no_model_while_a_rollout_decides_and_the_one_it_left_afterwards(
+    router: Router, live: LiveRegistry, running: Running, why: Reason,
+) -> None:
+    assert router.ready(IRIS) is live.get(IRIS)
+    rollout = running(1)
+    follow(router, rollout)
+    assert router.ready(IRIS) is None
+    assert router.ready(Target("iris", 1)) is live.get(Target("iris", 1))
+    follow(router, transitions.abort(rollout, why))
+    assert router.ready(IRIS) is live.get(Target("iris", 1)) is not live.get(IRIS)
+
+
+def test_after_its_end_a_rollout_decides_who_answers_everybody(router: Router, running: Running, why: Reason) -> None:
+    for end, version in ((transitions.promote, 2), (transitions.abort, 1), (transitions.roll_back, 1)):
+        follow(router, end(running(), why))
+        assert router.treat(IRIS) is None
+        assert router.route(IRIS).manifest.version == version
+
+
+def test_a_version_that_was_left_and_deleted_gives_way_to_the_newest(
+    router: Router, running: Running, why: Reason,
+) -> None:
+    follow(router, replace(transitions.abort(running(), why), control=9))
+    assert router.route(IRIS).manifest.version == 2
+    with pytest.raises(VersionNotFound):
+        router.route(Target("iris", 9))
+
+
+def test_a_candidate_that_is_not_there_leaves_the_control_to_answer(router: Router, running: Running) -> None:
+    follow(router, replace(running(1_000_000), candidate=9))
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert (treatment.assignment.arm, treatment.candidate) == ("candidate", None)
+    assert treatment.control().manifest.version == 1
+    assert (treatment.assigned().served, treatment.assigned().fell_back) == ("control", True)
+
+
+def test_a_candidate_to_avoid_is_not_asked(router: Router, running: Running) -> None:
+    rollout = running(1_000_000)
+    follow(router, rollout)
+    router.avoid(rollout.id)
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert (treatment.assignment.arm, treatment.candidate) == ("candidate", None)
+
+
+def test_after_thirty_seconds_without_the_registry_only_the_control_answers_until_it_is_heard_of(
+    router: Router, asked: Asked, running: Running, caplog: pytest.LogCaptureFixture,
+) -> None:
+    follow(router, running(1_000_000))
+    asked.now += STALE_SECONDS
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert treatment.assignment.arm == "candidate"
+    asked.now += 1
+    for _ in range(3):
+        treatment = router.treat(IRIS)
+        assert treatment is not None
+        assert (treatment.assignment.arm, treatment.assignment.ppm, treatment.candidate) == ("control", 0, None)
+    assert router.is_stale("iris")
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "the registry is not heard of; only the control answers",
+    ]
+    router.heard({"iris"})
+    treatment = router.treat(IRIS)
+    assert treatment is not None
+    assert treatment.assignment.arm == "candidate"

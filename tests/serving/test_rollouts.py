@@ -1,0 +1,128 @@
+"""The data plane in a rollout: the assigned version answers, the control where that one cannot."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from mlapi.errors import ModelFailed, ModelRefusedInput, SignatureMismatch
+from mlapi.inference.values import InferenceEvent, InferenceRequest, Rows, Target
+from mlapi.registry.live import LiveRegistry
+from mlapi.registry.publishing import publish
+from mlapi.registry.store import Store
+from mlapi.rollouts.document import Rollout, Step
+from mlapi.rollouts.router import Division, Router
+from mlapi.rollouts.transitions import Plan, Reason, start
+from mlapi.serving.dataplane import DataPlane
+
+ROWS = np.linspace(0, 2, 12).reshape(-1, 2)
+
+
+def break_large(values: Any) -> Any:
+    if (values > 200).any():
+        raise OverflowError
+    return values
+
+
+def refuse_and_break(values: Any) -> Any:
+    if (break_large(values) > 100).any():
+        raise ValueError("too large")
+    return values
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> LiveRegistry:
+    """Version 1 fails above 200, version 2 also refuses above 100, version 3 takes three columns."""
+    path = tmp_path_factory.mktemp("rollout") / "registry"
+    for function in (break_large, refuse_and_break):
+        estimator = make_pipeline(FunctionTransformer(function), LinearRegression()).fit(ROWS, ROWS.sum(axis=1))
+        publish(estimator, "sum", sample=ROWS, registry=path)
+    wide = np.hstack([ROWS, ROWS[:, :1]])
+    publish(LinearRegression().fit(wide, wide.sum(axis=1)), "sum", sample=wide, registry=path)
+    live = LiveRegistry(Store(path))
+    live.refresh()
+    return live
+
+
+def exchange(
+    live: LiveRegistry, value: float, candidate: int = 2, share: int = 1_000_000, **words: bytes,
+) -> tuple[Any, list[InferenceEvent]]:
+    """Ask for one row in a rollout from 1 to `candidate`; return the answer and what was told."""
+    plan = Plan(steps=(Step(share),))
+    rollout: Rollout = start("sum", 1, (1, candidate), plan, Reason("t", "t", "t"))
+    router = Router(live, lambda source: words.get(source.partition(":")[2].replace("-", "_")))
+    router.follow({"sum": Division.of(rollout, bytes(32))})
+    router.heard({"sum"})
+    events: list[InferenceEvent] = []
+    plane = DataPlane(live, router.route, [events.append], treat=router.treat)
+    request = InferenceRequest(Target("sum"), Rows([[value, 1.0]]))
+    try:
+        answer: Any = plane.exchange(request.target, lambda: request, lambda response, _: response)
+    except Exception as error:  # noqa: BLE001 (the error is the answer)
+        answer = error
+    return answer, events
+
+
+def test_the_candidate_answers_whom_it_was_given(live: LiveRegistry) -> None:
+    answer, (event,) = exchange(live, 1.0)
+    assert (answer.version, event.version, event.error) == (2, 2, None)
+    assert answer.assignment == event.assignment
+    found = event.assignment
+    assert (found.arm, found.served, found.fell_back) == ("candidate", "candidate", False)
+
+
+def test_the_control_answers_the_others(live: LiveRegistry) -> None:
+    while True:
+        answer, (event,) = exchange(live, 150.0, share=500_000)
+        if event.assignment is not None and event.assignment.arm == "control":
+            break
+    assert (answer.version, event.assignment.fell_back) == (1, False)
+
+
+@pytest.mark.parametrize(("value", "candidate"), [(150.0, 2), (1.0, 3), (1.0, 9)])
+def test_where_the_candidate_cannot_the_control_answers_and_the_assignment_stands(
+    live: LiveRegistry, value: float, candidate: int,
+) -> None:
+    """It refuses the values, it takes other columns, it is not there."""
+    answer, (event,) = exchange(live, value, candidate)
+    assert (answer.version, event.version, event.error) == (1, 1, None)
+    assert (event.assignment.arm, event.assignment.served, event.assignment.fell_back) == ("candidate", "control", True)
+    assert answer.assignment == event.assignment
+    assert answer.outputs["predict"].tolist() == [[pytest.approx(value + 1.0)]]
+    assert min(event.input_ns, event.predict_ns, event.output_ns) > 0
+
+
+def test_input_that_breaks_both_is_the_controls_error_and_no_fall_back(live: LiveRegistry) -> None:
+    answer, (event,) = exchange(live, 1000.0)
+    assert isinstance(answer, ModelFailed)
+    assert event.error is answer
+    assert (event.assignment.arm, event.assignment.fell_back) == ("candidate", False)
+
+
+@pytest.mark.parametrize(("variant", "version", "value", "outcome"), [
+    (b"candidate", 2, 1.0, None), (b"control", 1, 1.0, None), (b"candidate", 2, 150.0, ModelRefusedInput),
+])  # fmt: skip
+def test_who_pins_a_variant_gets_it_or_its_error(
+    live: LiveRegistry, variant: bytes, version: int, value: float, outcome: type[Exception] | None,
+) -> None:
+    answer, (event,) = exchange(live, value, X_Mlapi_Variant=variant)
+    assert (event.version, event.assignment.arm) == (version, "pinned")
+    assert answer.version == version if outcome is None else isinstance(answer, outcome)
+
+
+def test_a_fault_of_the_caller_is_his_in_either_arm(live: LiveRegistry) -> None:
+    def ask(share: int) -> Any:
+        plan = Plan(steps=(Step(share),))
+        router = Router(live, lambda _: None)
+        router.follow({"sum": Division.of(start("sum", 1, (1, 2), plan, Reason("t", "t", "t")), None)})
+        router.heard({"sum"})
+        plane = DataPlane(live, router.route, treat=router.treat)
+        request = InferenceRequest(Target("sum"), Rows([["text", 1.0]]))
+        return plane.exchange(request.target, lambda: request, lambda response, _: response)
+
+    for share in (1, 1_000_000):
+        with pytest.raises(SignatureMismatch):
+            ask(share)
