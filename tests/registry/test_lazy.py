@@ -247,7 +247,7 @@ def test_the_least_recently_used_leaves_where_there_is_no_room(
     for _ in range(4):
         add()
     store.label("line", "stable", 1)
-    live = LiveRegistry(store, poll_seconds=3600, room=4 * size)
+    live = LiveRegistry(store, poll_seconds=3600, room=4 * size + size // 2)
     live.refresh()
     live.get(Target("line", 2))
     live.get(Target("line", 3))
