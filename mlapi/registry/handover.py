@@ -24,7 +24,7 @@ class Handover:
     def waits(self, key: Key, ask: Callable[[Key], object]) -> bool:
         """Tell whether a version comes with new workers; one that has not come after a minute is loaded here."""
         try:
-            if loading.bytes_of(self._store.manifest(*key), plans=self._plans) < LARGE:
+            if loading.expected_bytes(self._store, self._store.manifest(*key), plans=self._plans) < LARGE:
                 return False
         except VersionRefused:
             return False

@@ -22,7 +22,10 @@ from mlapi.runtimes.plans.plan import PlanRunner
 from mlapi.runtimes.plans.predictor import PlannedPredictor
 from mlapi.runtimes.predictor import Predictor
 
-__all__ = ["LARGEST_ARTIFACT", "LoadedModel", "bytes_of", "check", "inspect", "load", "parsed", "verified", "verify"]
+__all__ = [
+    "LARGEST_ARTIFACT", "LoadedModel", "bytes_of", "check", "expected_bytes", "inspect", "load", "parsed", "verified",
+    "verify",
+]  # fmt: skip
 
 log = logging.getLogger("mlapi.registry")
 
@@ -89,6 +92,18 @@ def bytes_of(manifest: Manifest, *, plans: bool) -> int:
         model = FORMATS[manifest.runtime].file
         return sum(entry.size for entry in manifest.files if entry.name != model and not _is_mapped(entry))
     return max(manifest.memory_bytes, manifest.size)
+
+
+def expected_bytes(store: Store, manifest: Manifest, *, plans: bool) -> int:
+    """Return what `bytes_of` does, and with it what a plan will make of its arrays. Raises VersionRefused."""
+    own = bytes_of(manifest, plans=plans)
+    arrays = sum(entry.size for entry in manifest.files if entry.name == document.ARRAYS)
+    if not plans or not arrays:
+        return own
+    try:
+        return own + document.derived_bytes(verified(store, manifest, document.FILE), arrays)
+    except PlanError:  # the estimator will answer
+        return bytes_of(manifest, plans=False)
 
 
 def parsed(manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:

@@ -86,10 +86,7 @@ class Supply:
 
     def size(self, key: Key, loaded: LoadedModel) -> int:
         """Return about how many bytes a version takes that other processes do not share."""
-        if not self.is_shared(key, loaded):
-            return size_of(loaded)
-        planned = loaded.planned  # an estimator behind a plan is loaded after the fork
-        return loading.bytes_of(loaded.manifest, plans=False) if planned and planned.is_native_loaded else 0
+        return size_of(loaded, shared=self.is_shared(key, loaded))
 
     def is_shared(self, key: Key, loaded: LoadedModel) -> bool:
         """Tell whether a version was parsed before the fork, so that its pages are also other processes'."""
@@ -105,8 +102,14 @@ class Supply:
         return loading.load(self._store, *key, self._largest, plans=self._plans)
 
 
-def size_of(loaded: LoadedModel) -> int:
-    """Return about how many bytes of a process's own a version takes: of its plan, and of its estimator once loaded."""
+def size_of(loaded: LoadedModel, *, shared: bool = False) -> int:
+    """Return about how many bytes of a process's own a version takes: by its plan, and by its estimator once loaded.
+
+    Of a `shared` version that is only the estimator behind a plan, which is loaded after the fork.
+    """
     planned = loaded.planned
-    own = loading.bytes_of(loaded.manifest, plans=planned is not None)
-    return own + loading.bytes_of(loaded.manifest, plans=False) if planned and planned.is_native_loaded else own
+    estimator = loading.bytes_of(loaded.manifest, plans=False)
+    if planned is None:
+        return 0 if shared else estimator
+    plan = 0 if shared else loading.bytes_of(loaded.manifest, plans=True) + planned.derived_bytes
+    return plan + (estimator if planned.is_native_loaded else 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
@@ -229,10 +230,11 @@ def test_workers_share_the_models_that_were_loaded_before_the_fork(serve: Serve,
     assert max(private) < 80_000
 
 
+@pytest.mark.parametrize("plans", ["on", "off"])  # a linear plan makes arrays of its own, as large as the mapped ones
 def test_a_large_version_published_later_is_shared_too_by_workers_that_replace_the_old_ones(
-    serve: Serve, registry: Path,
+    serve: Serve, registry: Path, plans: str,
 ) -> None:
-    server = serve(registry)
+    server = serve(registry, MLAPI_PLANS=plans)
     before = set(_workers(server))
     wide = np.random.default_rng(0).normal(size=(2, 2_000))
     model = LinearRegression().fit(wide, np.tile([1.0, 2.0], (6_000, 1)).T)
@@ -244,6 +246,26 @@ def test_a_large_version_published_later_is_shared_too_by_workers_that_replace_t
             break
     assert not before & after
     assert [ask(server, "POST", "/v1/models/large:predict", {"instances": wide[:1].tolist()})[0]] * 3 == [200] * 3
+    assert max(_private_kb(pid) for pid in _workers(server)) < 80_000
+
+
+def test_a_large_plan_of_trees_published_later_is_mapped_by_the_workers_there_are(
+    serve: Serve, registry: Path,
+) -> None:
+    server = serve(registry)
+    before = set(_workers(server))
+    random = np.random.default_rng(0)
+    rows, target = random.normal(size=(20_000, 4)), random.normal(size=20_000)
+    forest = RandomForestRegressor(110, max_features=1, random_state=0).fit(rows, target)
+    made = Store(registry).manifest("large", publish(forest, "large", sample=rows[:50], registry=registry))
+    assert made.file("plan.bin").size > 64 * 2**20
+    answers: list[int] = []
+    for _ in range(3000):
+        answers.append(ask(server, "POST", "/v1/models/large:predict", {"instances": rows[:1].tolist()})[0])
+        if answers[-20:] == [200] * 20:
+            break
+    assert answers[-20:] == [200] * 20
+    assert set(_workers(server)) == before
     assert max(_private_kb(pid) for pid in _workers(server)) < 80_000
 
 

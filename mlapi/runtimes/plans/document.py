@@ -36,6 +36,10 @@ ALIGNED = 64
 DATATYPES = {"|b1": 1, "|u1": 1, "<i4": 4, "<i8": 8, "<f8": 8}
 
 
+COPYING = {"linear": 2, "kernel": 2}
+"""How many times the arrays of a plan stand in memory besides, at most, where it has such a step."""
+
+
 class PlanError(Exception):
     """The bytes are no plan that this reader can use; says why in one sentence."""
 
@@ -109,6 +113,11 @@ def describe(data: bytes) -> Described:
         return Described(proof, str(document["reason"]), tuple(_kinds(document["plan"])))
     except (KeyError, TypeError) as error:
         raise PlanError(f"{FILE} is none that this mlapi writes") from error
+
+
+def derived_bytes(data: bytes, size: int) -> int:
+    """Return about how many bytes the steps of a `plan.json` make of `size` bytes of arrays. Raises PlanError."""
+    return size * max((COPYING.get(kind, 0) for kind in describe(data).kinds), default=0)
 
 
 def loads(data: bytes, blob: "bytes | memoryview", bound: str) -> tuple[Plan, Proof]:

@@ -26,6 +26,23 @@ class Plan(Step):
         return Chain((*self.steps, self.head)).edges()
 
 
+def derived_bytes(plan: Plan) -> int:
+    """Return the bytes of the arrays that the steps have made of those in the file, such as transposed weights."""
+    found: dict[int, int] = {}
+    left: list[object] = [plan]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if isinstance(one, np.ndarray):
+            found[id(one)] = one.nbytes if one.base is None else 0  # else a view, of the file for the most part
+        elif isinstance(one, tuple):
+            left += one
+        elif type(one).__module__.startswith(__package__ or "") and id(one) not in seen:
+            seen.add(id(one))
+            left += getattr(one, "__dict__", {}).values()
+    return sum(found.values())
+
+
 class PlanRunner:
     """A plan with the signature of its version: answers named arrays, like every predictor."""
 

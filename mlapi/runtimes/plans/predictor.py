@@ -12,7 +12,7 @@ from mlapi.errors import ModelRefusedInput
 from mlapi.inference.values import Array, rows_of
 from mlapi.runtimes.plans.document import Proof
 from mlapi.runtimes.plans.pace import SIZES, expected, measured
-from mlapi.runtimes.plans.plan import PlanRunner
+from mlapi.runtimes.plans.plan import PlanRunner, derived_bytes
 from mlapi.runtimes.plans.step import Unproven
 from mlapi.runtimes.predictor import Predictor
 
@@ -37,6 +37,7 @@ class PlannedPredictor:
         self.proof = proof
         self.row_independent = proof.row_independent
         self.times: dict[int, int] = {}
+        self.derived_bytes = derived_bytes(runner.plan)
         self._runner = runner
         self._load = native
         self._native: Predictor | None = None
