@@ -49,7 +49,7 @@ coverage: $(DEV)/ready  ## the branch coverage of both
 clients: $(CLIENTS)/ready  ## install the real clients that the tests drive: tritonclient, kserve
 
 lowest: $(LOWEST)/ready  ## the fast tests on the oldest supported libraries
-	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability"
+	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability and not fuzz"
 
 reliability: $(DEV)/ready  ## the full sweeps: kills, full disks, corrupt files, races; prints counts
 	$(DEV)/bin/python -m tests.reliability

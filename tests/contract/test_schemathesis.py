@@ -23,6 +23,8 @@ from mlapi.inference.signature import Signature
 from tests.contract.fuzzing import NEGATIVE, POSITIVE, Campaign, Case, flat, near_zero, scalars
 
 OFFICIAL = Path(__file__).parent / "data" / "open_inference_rest.yaml"
+pytestmark = pytest.mark.fuzz
+
 REAL = {"name": "iris", "version": "1", "label": "stable"}
 LAST = ("/v2/repository/models/{name}/unload", "/v2/repository/models/{name}/load")
 """What takes a model out of service, and brings it back, when all else is done."""

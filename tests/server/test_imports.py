@@ -39,7 +39,7 @@ def imported(code: str, *arguments: str) -> set[str]:
 
 @pytest.fixture
 def onnx_registry(tmp_path: Path) -> Path:
-    model = to_onnx(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), ROWS[:1])
+    model = to_onnx(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), ROWS[:1], target_opset=15)
     file = tmp_path / "line.onnx"
     file.write_bytes(model.SerializeToString())
     publish_file(file, "line", sample=ROWS, registry=tmp_path / "registry")
