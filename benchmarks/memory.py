@@ -74,15 +74,20 @@ def reload(server: Server, store: Store, version: int) -> None:
             seen.add(answer.headers["X-Model-Version"])
 
 
-def main() -> None:
-    """Run it and print the figures."""
+def chosen() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=500)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--most-copies", type=float, default=1.2)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run it and print the figures."""
+    options = chosen()
     with tempfile.TemporaryDirectory() as folder:
         small, large = Path(folder, "small"), Path(folder, "large")
         make(small, 0)

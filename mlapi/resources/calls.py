@@ -6,7 +6,7 @@ A resource reads a call off Flask's request; the server's express lane reads the
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from flask import Response, request
+from flask import Response
 from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
@@ -68,8 +68,3 @@ def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
 
     given = plane.exchange(call.target, lambda: call.load(read()), dump)
     return Response(given.body, headers=list(given.headers))
-
-
-def current_headers() -> Headers:
-    """Return the headers of Flask's current request."""
-    return request.headers

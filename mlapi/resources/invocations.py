@@ -8,7 +8,7 @@ from mlapi.inference.values import Target
 from mlapi.registry.names import is_label, is_name, version_number
 from mlapi.resources.api import Api
 from mlapi.resources.body import MEDIA_TYPES, read_body
-from mlapi.resources.calls import Call, answer, asked, current_headers
+from mlapi.resources.calls import Call, answer, asked
 from mlapi.schemas import invocations
 from mlapi.serving.dataplane import DataPlane
 
@@ -49,7 +49,7 @@ class Invocations(Resource):
     def post(self) -> Response:
         """Return one prediction a row."""
         target = self._only_one() if self._target is None else self._target
-        accept = current_headers().get("Accept-Encoding")
+        accept = request.headers.get("Accept-Encoding")
         call = Call(
             target,
             lambda body: invocations.load(body, request.mimetype, target, self._limit),

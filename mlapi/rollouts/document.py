@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from mlapi.errors import RegistryError
 from mlapi.registry import manifest
 from mlapi.rollouts.buckets import BUCKETS
+from mlapi.schemas.members import Number, Strict, Whole
 
 FORMAT = 1
 LARGEST = 1024 * 1024
@@ -145,81 +146,62 @@ def _check_ranges(ranges: object, rollout: Rollout) -> None:
         raise ValueError("its ranges overlap, leave a gap, or are not those of its weight")
 
 
-class _Strict(Schema):
-    class Meta:
-        unknown = RAISE
-
-
-class _Number(fields.Float):
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
-        if isinstance(value, bool | str):
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, *args, **kwargs)
-
-
-class _Whole(fields.Integer):
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, *args, **kwargs)
-
-
 _COUNT = validate.Range(min=0)
 
 
-class _Step(_Strict):
-    ppm = _Whole(required=True, validate=validate.Range(0, BUCKETS))
-    min_duration_s = _Number(required=True, validate=_COUNT)
-    min_samples = _Whole(required=True, validate=_COUNT)
+class _Step(Strict):
+    ppm = Whole(required=True, validate=validate.Range(0, BUCKETS))
+    min_duration_s = Number(required=True, validate=_COUNT)
+    min_samples = Whole(required=True, validate=_COUNT)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Step:
         return Step(**data)
 
 
-class _Guardrail(_Strict):
+class _Guardrail(Strict):
     name = fields.String(required=True, validate=validate.OneOf(GUARDRAILS))
-    margin = _Number(required=True, validate=_COUNT)
-    alpha = _Number(required=True, validate=validate.Range(0, 1, min_inclusive=False))
-    limit = _Number(required=True, allow_none=True)
+    margin = Number(required=True, validate=_COUNT)
+    alpha = Number(required=True, validate=validate.Range(0, 1, min_inclusive=False))
+    limit = Number(required=True, allow_none=True)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Guardrail:
         return Guardrail(**data)
 
 
-class _Change(_Strict):
-    generation = _Whole(required=True)
+class _Change(Strict):
+    generation = Whole(required=True)
     before = fields.String(required=True)
     after = fields.String(required=True)
     by = fields.String(required=True)
     why = fields.String(required=True)
     at = fields.String(required=True)
-    evidence = fields.Dict(fields.String(), _Number(), required=True)
+    evidence = fields.Dict(fields.String(), Number(), required=True)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Change:
         return Change(**data)
 
 
-class _Rollout(_Strict):
+class _Rollout(Strict):
     id = fields.String(required=True)
     model = fields.String(required=True)
-    serial = _Whole(required=True, validate=validate.Range(min=1))
-    control = _Whole(required=True, validate=validate.Range(min=1))
-    candidate = _Whole(required=True, validate=validate.Range(min=1))
+    serial = Whole(required=True, validate=validate.Range(min=1))
+    control = Whole(required=True, validate=validate.Range(min=1))
+    candidate = Whole(required=True, validate=validate.Range(min=1))
     salt = fields.String(required=True, validate=validate.Length(1, 64))
     state = fields.String(required=True, validate=validate.OneOf(STATES))
-    step = _Whole(required=True, validate=_COUNT)
-    ppm = _Whole(required=True, validate=validate.Range(0, BUCKETS))
+    step = Whole(required=True, validate=_COUNT)
+    ppm = Whole(required=True, validate=validate.Range(0, BUCKETS))
     plan = fields.List(fields.Nested(_Step), required=True)
     keys = fields.List(fields.String(), required=True)
     guardrails = fields.List(fields.Nested(_Guardrail), required=True)
-    srm_alpha = _Number(required=True)
+    srm_alpha = Number(required=True)
     on_pause = fields.String(required=True, validate=validate.OneOf(("hold", "control")))
     on_finish = fields.String(required=True, validate=validate.OneOf(("promote", "pause")))
-    max_duration_s = _Number(required=True)
-    generation = _Whole(required=True, validate=validate.Range(min=1))
+    max_duration_s = Number(required=True)
+    generation = Whole(required=True, validate=validate.Range(min=1))
     holds = fields.Boolean(required=True)
     history = fields.List(fields.Nested(_Change), required=True)
 

@@ -1,4 +1,4 @@
-"""Members of answers: marshmallow fields that convert nothing, so that what they pass is what was written."""
+"""Members of documents: marshmallow fields that convert nothing, so that what they pass is what was written."""
 
 from typing import Any
 
@@ -6,13 +6,26 @@ from marshmallow import Schema, ValidationError, fields
 from marshmallow.constants import RAISE
 
 
-class Answer(Schema):
-    """An answer object; a member that is not declared is a fault."""
+class Strict(Schema):
+    """An object in which a member that is not declared is a fault: mistyped, it must not become a default."""
 
     class Meta:
         """marshmallow's options."""
 
         unknown = RAISE
+
+
+class Answer(Strict):
+    """An answer object."""
+
+
+class Number(fields.Float):
+    """A JSON number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:  # noqa: ANN401 (marshmallow's signature)
+        if type(value) not in {int, float}:
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Whole(fields.Integer):

@@ -151,20 +151,22 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
         """Take a few connections; the others may go to another process, which then has less to do."""
-        for _ in range(MOST_ACCEPTED):
+        for _ in range(min(MOST_ACCEPTED, self._most_connections - len(self._connections))):
             try:
-                if len(self._connections) >= self._most_connections:
-                    raise OSError(errno.EMFILE, "as many connections as there may be")  # noqa: TRY301 (as the system's)
                 client, _ = listener.accept()
             except OSError as error:  # there is none, or another process was faster, or there is no descriptor left
                 if error.errno in {errno.EMFILE, errno.ENFILE}:
-                    self.loop.remove_reader(listener.fileno())
-                    self._resting.append((listener, heads, context))
+                    break
                 return
             client.setblocking(False)  # noqa: FBT003 (the socket module takes it by position only)
             if client.family in {socket.AF_INET, socket.AF_INET6}:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.loop.create_task(self._connect(client, heads, context))
+        else:
+            if len(self._connections) < self._most_connections:
+                return
+        self.loop.remove_reader(listener.fileno())  # until the next sweep: it would be readable all the while
+        self._resting.append((listener, heads, context))
 
     async def _connect(self, client: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (see _accept)
         with contextlib.suppress(OSError):  # a TLS handshake that fails, a caller that is gone

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -30,9 +31,11 @@ ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
 ROOT = Path(__file__).parents[2]
 BODY = b'{"instances": [[1, 2]]}'
 Serve = Callable[..., Server]
+LOOKS = 5000
+"""A look is a request, which takes a few milliseconds."""
 
 HANGING = '''
-import time
+import threading
 from sklearn.base import BaseEstimator, RegressorMixin
 
 class Hanging(RegressorMixin, BaseEstimator):
@@ -44,7 +47,7 @@ class Hanging(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         if X[0, 0] == 666:
-            time.sleep(600)
+            threading.Event().wait()
         return X.sum(axis=1)
 '''
 
@@ -235,10 +238,12 @@ def test_slow_and_silent_callers_cost_no_probe_its_answer_and_are_told_in_the_en
 def test_a_caller_that_does_not_read_is_cut_off(serve: Serve, registry: Path) -> None:
     server = serve(registry, MLAPI_WRITE_SECONDS="1", MLAPI_WORKERS="1")
     body = json.dumps({"instances": [[1, 2]] * 400_000}).encode()
+    (worker,) = workers(server)
+    before = descriptors(worker)
     with Client(server, buffered=4096) as deaf:
         deaf.send(post("/v1/models/sum:predict", body))
-        time.sleep(6)
-        assert ask(server, get("/livez")) == 200
+        assert any(descriptors(worker) > before for _ in range(LOOKS) if ask(server, get("/livez")) == 200)
+        assert any(descriptors(worker) <= before for _ in range(LOOKS) if ask(server, get("/livez")) == 200)
         try:
             _, headers, received = deaf.response()
         except ConnectionError:
@@ -259,10 +264,7 @@ def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
         assert ask(server, get("/readyz")) == 200
         answers = sorted(client.response()[0] for client in hung)
     assert answers == [503, 504, 504, 504, 504]  # two in threads, two waiting, one refused
-    until = time.monotonic() + 15
-    while workers(server) & first and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not workers(server) & first
+    assert all(gone(pid, within=15) for pid in first)
     assert ask(server, post("/v1/models/hanging:predict", b'{"instances": [[1, 1]]}')) == 200
 
 
@@ -272,10 +274,23 @@ def test_a_worker_leaves_when_its_parent_is_killed(serve: Serve, registry: Path)
     assert orphans
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in orphans) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
+    assert all(gone(pid, within=10) for pid in orphans)
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def gone(pid: int, within: float) -> bool:
+    """Wait until a process has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], within)[0])
+    finally:
+        os.close(descriptor)
 
 
 def workers(server: Server) -> set[int]:
@@ -290,10 +305,10 @@ def test_tls_is_gunicorns_by_its_settings(registry: Path, tmp_path: Path) -> Non
     subprocess.run(command, check=True, capture_output=True)
     port = free_port()
     options = ["--bind", f"127.0.0.1:{port}", "--certfile", str(certificate), "--keyfile", str(key)]
-    with gunicorn(registry, tmp_path, options):
+    with gunicorn(registry, tmp_path, options) as process:
         context = ssl.create_default_context(cafile=certificate)
         connection = until_it_listens(
-            lambda: http.client.HTTPSConnection("localhost", port, context=context, timeout=20),
+            process, lambda: http.client.HTTPSConnection("localhost", port, context=context, timeout=20),
         )
         for _ in range(2):  # also on the connection that is kept
             connection.request("POST", "/v1/models/sum:predict", BODY)
@@ -303,7 +318,7 @@ def test_tls_is_gunicorns_by_its_settings(registry: Path, tmp_path: Path) -> Non
 
 def test_a_unix_socket_is_served_like_any_other(registry: Path, tmp_path: Path) -> None:
     path = tmp_path / "s"
-    with gunicorn(registry, tmp_path, ["--bind", f"unix:{path}"]):
+    with gunicorn(registry, tmp_path, ["--bind", f"unix:{path}"]) as process:
 
         class Local(http.client.HTTPConnection):
             def connect(self) -> None:
@@ -311,7 +326,7 @@ def test_a_unix_socket_is_served_like_any_other(registry: Path, tmp_path: Path) 
                 self.sock.settimeout(20)
                 self.sock.connect(str(path))
 
-        connection = until_it_listens(lambda: Local("localhost"))
+        connection = until_it_listens(process, lambda: Local("localhost"))
         for body in (BODY, b'{"instances": [[1]]}'):  # by the lane, and by a thread
             connection.request("POST", "/v1/models/sum:predict", body)
             response = connection.getresponse()
@@ -323,13 +338,12 @@ def test_descriptors_that_run_out_cost_no_processor_and_come_back(registry: Path
     port = free_port()
     few = ["--bind", f"127.0.0.1:{port}"]
     with gunicorn(registry, tmp_path, few, MLAPI_READ_SECONDS="3", MLAPI_WORKERS="1") as process:
-        until_it_listens(lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20)).close()
+        until_it_listens(process, lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=20)).close()
         (worker,) = workers_of(process.pid)
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{worker}/fd").iterdir())) + 20,) * 2)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (descriptors(worker) + 20,) * 2)
         silent = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(60)]
-        time.sleep(1)
         before = seconds_of(worker)
-        time.sleep(1)
+        assert statuses(silent[0].recv(4096)) == [408]  # after three seconds
         assert seconds_of(worker) - before < 0.5
         with Client(Server(process, port, tmp_path / "log")) as client:
             client.send(get("/livez"))
@@ -358,7 +372,9 @@ def gunicorn(registry: Path, folder: Path, options: list[str], **settings: str) 
         assert process.wait(20) == 0
 
 
-def until_it_listens(make: Callable[[], http.client.HTTPConnection]) -> http.client.HTTPConnection:
+def until_it_listens(
+    process: subprocess.Popen[str], make: Callable[[], http.client.HTTPConnection],
+) -> http.client.HTTPConnection:
     """Return a connection on which a probe was answered."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
@@ -368,7 +384,8 @@ def until_it_listens(make: Callable[[], http.client.HTTPConnection]) -> http.cli
             if connection.getresponse().read():
                 return connection
         connection.close()
-        time.sleep(0.1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
     pytest.fail("the server did not get ready")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from flask_restful import Resource
 
 from mlapi.explain.explainers import Explainer, Explainers
@@ -12,7 +12,7 @@ from mlapi.inference.values import InferenceRequest, InferenceResponse
 from mlapi.registry.loading import LoadedModel
 from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.calls import Call, answer, asked, current_headers
+from mlapi.resources.calls import Call, answer, asked
 from mlapi.resources.v1.paths import WHICH
 from mlapi.schemas.v1 import answers, explain
 from mlapi.serving.dataplane import DataPlane
@@ -39,7 +39,7 @@ class Explain(Resource):
         loaded = self._plane.model(target_of(name, version, label))
         target = target_of(name, str(loaded.manifest.version))  # one version predicts and is explained
         explainer = self._explainers.of(loaded)
-        accept = current_headers().get("Accept-Encoding")
+        accept = request.headers.get("Accept-Encoding")
         call = Call(
             target,
             lambda body: explain.load(body, target),

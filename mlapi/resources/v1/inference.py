@@ -1,16 +1,17 @@
 """Predict, classify and regress."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from flask import Response
+from flask import Response, request
 from flask_restful import Resource
+from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
 from mlapi.errors import VerbNotSupported
-from mlapi.inference.values import InferenceRequest, Target
+from mlapi.inference.values import InferenceRequest, InferenceResponse, Target
 from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.calls import Call, answer, asked, current_headers
+from mlapi.resources.calls import Call, answer, asked
 from mlapi.resources.v1.paths import WHICH
 from mlapi.schemas.v1 import answers, examples, predict
 from mlapi.serving.dataplane import DataPlane
@@ -48,9 +49,19 @@ class _Verb(Resource):
     def _body(self) -> bytes:
         return read_body(self._limit)
 
-    def _examples(self, body: bytes, target: Target, signature: str) -> InferenceRequest:
-        _require(self._plane, target, signature)
-        return examples.load(body, target, signature)
+    def _asked_for_examples(
+        self, segments: Mapping[str, str], signature: str,
+        dump: Callable[[InferenceResponse, InferenceRequest], bytes], schema: Schema,
+    ) -> Response:
+        target = target_of(**segments)
+
+        def load(body: bytes) -> InferenceRequest:
+            _require(self._plane, target, signature)
+            return examples.load(body, target, signature)
+
+        call = Call(target, load, lambda given, made: answer(dump(given, made), given.version), schema,
+                    request.headers.get("Accept-Encoding"))  # fmt: skip
+        return asked(self._plane, call, self._body)
 
 
 class Predict(_Verb):
@@ -58,7 +69,7 @@ class Predict(_Verb):
 
     def post(self, **segments: str) -> Response:
         """Return the predictions of the version that the path names."""
-        return asked(self._plane, predict_call(segments, current_headers()), self._body)
+        return asked(self._plane, predict_call(segments, request.headers), self._body)
 
 
 class Classify(_Verb):
@@ -66,14 +77,7 @@ class Classify(_Verb):
 
     def post(self, **segments: str) -> Response:
         """Return label and score of every class, an example."""
-        target, accept = target_of(**segments), current_headers().get("Accept-Encoding")
-        call = Call(
-            target,
-            lambda body: self._examples(body, target, examples.CLASSIFY),
-            lambda given, request: answer(examples.dump_classes(given, request), given.version),
-            _CLASSIFIED, accept,
-        )
-        return asked(self._plane, call, self._body)
+        return self._asked_for_examples(segments, examples.CLASSIFY, examples.dump_classes, _CLASSIFIED)
 
 
 class Regress(_Verb):
@@ -81,14 +85,7 @@ class Regress(_Verb):
 
     def post(self, **segments: str) -> Response:
         """Return one number an example."""
-        target, accept = target_of(**segments), current_headers().get("Accept-Encoding")
-        call = Call(
-            target,
-            lambda body: self._examples(body, target, examples.REGRESS),
-            lambda given, request: answer(examples.dump_numbers(given, request), given.version),
-            _REGRESSED, accept,
-        )
-        return asked(self._plane, call, self._body)
+        return self._asked_for_examples(segments, examples.REGRESS, examples.dump_numbers, _REGRESSED)
 
 
 def _require(plane: DataPlane, target: Target, signature: str) -> None:

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flask import Response
+from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.inference.values import InferenceResponse
 from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.calls import Answer, Call, answer, asked, current_headers
+from mlapi.resources.calls import Answer, Call, answer, asked
 from mlapi.resources.v2.paths import under
 from mlapi.schemas import v2
 from mlapi.schemas.v2.answer import Inferred
@@ -50,7 +50,7 @@ class Infer(Resource):
 
     def post(self, **segments: str) -> Response:
         """Return the outputs asked for; the answer carries the request's id, or a new one."""
-        return asked(self._plane, infer_call(segments, current_headers()), lambda: read_body(self._limit))
+        return asked(self._plane, infer_call(segments, request.headers), lambda: read_body(self._limit))
 
 
 def _written(given: InferenceResponse, request: v2.Asked) -> Answer:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import checked
-from mlapi.schemas.members import Answer, Truth, Whole
+from mlapi.schemas.members import Answer, Number, Strict, Truth, Whole
 
 LARGEST_VERSION = 2**63 - 1
 LONGEST_WHY = 500
@@ -63,13 +63,6 @@ def load_why(data: bytes) -> str:
     return why
 
 
-class _Strict(Schema):
-    """Orders refuse what they do not know: a member that is mistyped must not become a default."""
-
-    class Meta:
-        unknown = RAISE
-
-
 class _Version(fields.Field[int]):
     """A version: text, as everywhere in JSON, or a number."""
 
@@ -81,49 +74,35 @@ class _Version(fields.Field[int]):
         return int(text)
 
 
-class _Number(fields.Float):
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
-        if isinstance(value, bool | str):
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, *args, **kwargs)
-
-
-class _Whole(fields.Integer):
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (marshmallow's signature)
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, *args, **kwargs)
-
-
 _SPAN = validate.Range(min=0, max=10 * 366 * 86400, error="Expected seconds, 0 to ten years.")
 
 
-class Step(_Strict):
+class Step(Strict):
     """One step of a plan."""
 
-    weight = _Number(required=True)
-    min_duration_s = _Number(load_default=0.0, validate=_SPAN)
-    min_samples = _Whole(load_default=0, validate=validate.Range(min=0, max=10**12))
+    weight = Number(required=True)
+    min_duration_s = Number(load_default=0.0, validate=_SPAN)
+    min_samples = Whole(load_default=0, validate=validate.Range(min=0, max=10**12))
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> StepOrder:
         return StepOrder(**data)
 
 
-class Guardrail(_Strict):
+class Guardrail(Strict):
     """One guardrail of a rollout."""
 
     name = fields.String(required=True, validate=validate.OneOf(("errors", "invalid", "slow", "shift")))
-    margin = _Number(load_default=0.0, validate=validate.Range(min=0, max=100))
-    alpha = _Number(load_default=0.01, validate=validate.Range(min=0, max=1, min_inclusive=False))
-    limit = _Number(load_default=None, allow_none=True)
+    margin = Number(load_default=0.0, validate=validate.Range(min=0, max=100))
+    alpha = Number(load_default=0.01, validate=validate.Range(min=0, max=1, min_inclusive=False))
+    limit = Number(load_default=None, allow_none=True)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> GuardrailOrder:
         return GuardrailOrder(**data)
 
 
-class Start(_Strict):
+class Start(Strict):
     """POST /v1/rollouts."""
 
     model = fields.String(required=True)
@@ -132,10 +111,10 @@ class Start(_Strict):
     plan = fields.List(fields.Nested(Step), load_default=None)
     keys = fields.List(fields.String(validate=validate.Length(1, 200)), load_default=None)
     guardrails = fields.List(fields.Nested(Guardrail), load_default=None)
-    srm_alpha = _Number(load_default=None)
+    srm_alpha = Number(load_default=None)
     on_pause = fields.String(load_default=None, validate=validate.OneOf(("hold", "control")))
     on_finish = fields.String(load_default=None, validate=validate.OneOf(("promote", "pause")))
-    max_duration_s = _Number(load_default=None, validate=_SPAN)
+    max_duration_s = Number(load_default=None, validate=_SPAN)
     why = fields.String(load_default="", validate=validate.Length(max=LONGEST_WHY))
 
     @post_load
@@ -144,7 +123,7 @@ class Start(_Strict):
         return Order(**{**data, **lists})
 
 
-class Why(_Strict):
+class Why(Strict):
     """The body of a verb: why it is done, for the history."""
 
     why = fields.String(load_default="", validate=validate.Length(max=LONGEST_WHY))
