@@ -1,5 +1,6 @@
 """`mlapi rollout pause`, `resume`, `promote`, `abort` and `release`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,15 +10,18 @@ from mlapi.cli.rollout_desk import chosen, desk_of, id_option, who, why_option
 from mlapi.rollouts import picture, progress
 from mlapi.rollouts.buckets import BUCKETS
 
-NAME = click.argument("name")
+Command = Callable[..., None]
+
+
+def _of_a_rollout(command: Command) -> Command:
+    """What every verb takes: the model, which of its rollouts, why, and where."""
+    for option in (json_option, registry_option, why_option, id_option, click.argument("name")):
+        command = option(command)
+    return command
 
 
 @click.command("pause")
-@NAME
-@id_option
-@why_option
-@registry_option
-@json_option
+@_of_a_rollout
 def pause(name: str, rollout_id: str | None, why: str, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Stop the rollout of NAME where it is: its share stays, or goes to the control if it was started so.
 
@@ -29,11 +33,7 @@ def pause(name: str, rollout_id: str | None, why: str, registry: Path, as_json: 
 
 
 @click.command("resume")
-@NAME
-@id_option
-@why_option
-@registry_option
-@json_option
+@_of_a_rollout
 def resume(name: str, rollout_id: str | None, why: str, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Let a paused rollout of NAME go on at the step where it stopped.
 
@@ -45,11 +45,7 @@ def resume(name: str, rollout_id: str | None, why: str, registry: Path, as_json:
 
 
 @click.command("promote")
-@NAME
-@id_option
-@why_option
-@registry_option
-@json_option
+@_of_a_rollout
 def promote(name: str, rollout_id: str | None, why: str, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Give the candidate of NAME all requests now and end the rollout, whatever the plan says.
 
@@ -63,11 +59,7 @@ def promote(name: str, rollout_id: str | None, why: str, registry: Path, as_json
 
 
 @click.command("abort")
-@NAME
-@id_option
-@why_option
-@registry_option
-@json_option
+@_of_a_rollout
 def abort(name: str, rollout_id: str | None, why: str, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Give the control of NAME all requests again and end the rollout.
 
@@ -81,11 +73,7 @@ def abort(name: str, rollout_id: str | None, why: str, registry: Path, as_json: 
 
 
 @click.command("release")
-@NAME
-@id_option
-@why_option
-@registry_option
-@json_option
+@_of_a_rollout
 def release(name: str, rollout_id: str | None, why: str, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
     """Let the newest version of NAME answer again, instead of the one that its last rollout left.
 
