@@ -21,8 +21,9 @@ from mlapi.registry.store import Store
 from mlapi.rollouts import transitions
 from mlapi.rollouts.buckets import Hasher, bucket
 from mlapi.rollouts.document import Step
+from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Division, Router
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.transitions import Reason
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
 

@@ -14,7 +14,7 @@ from mlapi.rollouts import picture, progress
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.document import Guardrail, Rollout, Step
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan
+from mlapi.rollouts.plan import Plan
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STEP = re.compile(

@@ -147,7 +147,8 @@ class InferenceEvent:
     before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
     input, predicting, writing the answer. `error` is the exception the caller will get; `assignment` is
     there where a rollout decided. Of requests that were predicted together each has the whole time of that
-    prediction, and one of them its `executions`.
+    prediction, and one of them its `executions`. `inputs` are the conformed arrays by name, None where the request
+    failed before it had any.
     """
 
     target: Target
@@ -160,6 +161,7 @@ class InferenceEvent:
     error: Exception | None
     executions: int = 1
     assignment: Assignment | None = None
+    inputs: Mapping[str, Array] | None = None
 
     @property
     def total_ns(self) -> int:

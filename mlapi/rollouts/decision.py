@@ -87,6 +87,8 @@ def decide(rollout: Rollout, tally: Tally, evidence: Evidence, elapsed: Elapsed)
 
 def waiting_for(rollout: Rollout, tally: Tally, elapsed: Elapsed) -> str:
     """Return what the present step still waits for; empty for nothing."""
+    if not rollout.plan:
+        return "an operator: a shadow goes nowhere by itself"
     step = rollout.plan[rollout.step]
     asked = sum(arms[CANDIDATE].requests for stratum, arms in tally.strata.items() if stratum.step == rollout.step)
     seconds, requests = step.min_duration_s - elapsed.step, max(1, step.min_samples) - asked

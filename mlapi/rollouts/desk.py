@@ -9,8 +9,9 @@ from mlapi.rollouts import transitions
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.moments import moment
+from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.prediction_id import SECRET_BYTES
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.transitions import Reason
 
 Check = Callable[[str, int], None]
 """Raises where a version of a model cannot answer."""

@@ -22,6 +22,10 @@ ACTIVE = frozenset({RUNNING, PAUSED})
 STATES = (RUNNING, PAUSED, PROMOTED, ROLLED_BACK, ABORTED, HELD)
 CONTROL, CANDIDATE = "control", "candidate"
 GUARDRAILS = ("errors", "invalid", "slow", "shift")
+KINDS = ("binary", "continuous", "accuracy", "log_loss", "squared_error")
+LABELLED = frozenset({"accuracy", "log_loss", "squared_error"})
+INCONCLUSIVE = ("pause", "promote", "roll_back")
+GOALS = ("superiority", "non_inferiority", "equivalence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,43 @@ class Guardrail:
     margin: float = 0.0
     alpha: float = 0.01
     limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What the candidate is to be better at, from outcomes that come back within `window_s` of a prediction.
+
+    `kind` is what an outcome is: `binary` (nothing by the end of the window is 0), `continuous` (winsorised at
+    `cap`), or a label, whose loss is taken: `accuracy`, `log_loss`, `squared_error`. `mde` is the least
+    difference worth finding, `margin` that of the goals non_inferiority and equivalence, both absolute. Mode
+    `bounded` decides within `max_samples` units as if half of them had the candidate; `always_valid` has no end.
+    """
+
+    name: str
+    kind: str
+    mde: float
+    direction: str = "up"
+    window_s: float = 86400.0
+    goal: str = "superiority"
+    margin: float = 0.0
+    alpha: float = 0.05
+    mode: str = "always_valid"
+    max_samples: int | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A candidate that answers nobody: it is asked a copy of `ppm` millionths of the requests, after the answer.
+
+    `core_share` is how much of a processor each worker may spend on it at most; answers that differ by more than
+    `tolerance` (numbers) or at all (classes) disagree. `segments` are inputs by whose values the report is split.
+    """
+
+    ppm: int
+    core_share: float = 0.1
+    tolerance: float = 0.0
+    segments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +131,9 @@ class Rollout:
     generation: int
     holds: bool
     history: tuple[Change, ...]
+    metric: Metric | None = None
+    on_inconclusive: str = "pause"
+    shadow: Shadow | None = None
 
     @property
     def is_active(self) -> bool:
@@ -147,6 +191,7 @@ def _check_ranges(ranges: object, rollout: Rollout) -> None:
 
 
 _COUNT = validate.Range(min=0)
+_ABOVE = validate.Range(min=0, min_inclusive=False)
 
 
 class _Step(Strict):
@@ -168,6 +213,35 @@ class _Guardrail(Strict):
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Guardrail:
         return Guardrail(**data)
+
+
+class _Metric(Strict):
+    name = fields.String(required=True, validate=validate.Length(1, 64))
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    mde = Number(required=True, validate=_ABOVE)
+    direction = fields.String(required=True, validate=validate.OneOf(("up", "down")))
+    window_s = Number(required=True, validate=_ABOVE)
+    goal = fields.String(required=True, validate=validate.OneOf(GOALS))
+    margin = Number(required=True, validate=_COUNT)
+    alpha = Number(required=True, validate=validate.Range(0, 1, min_inclusive=False))
+    mode = fields.String(required=True, validate=validate.OneOf(("always_valid", "bounded")))
+    max_samples = Whole(required=True, allow_none=True)
+    cap = Number(required=True, allow_none=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Metric:
+        return Metric(**data)
+
+
+class _Shadow(Strict):
+    ppm = Whole(required=True, validate=validate.Range(1, BUCKETS))
+    core_share = Number(required=True, validate=validate.Range(0, 1, min_inclusive=False))
+    tolerance = Number(required=True, validate=_COUNT)
+    segments = fields.List(fields.String(), required=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> Shadow:
+        return Shadow(**{**data, "segments": tuple(data["segments"])})
 
 
 class _Change(Strict):
@@ -204,6 +278,9 @@ class _Rollout(Strict):
     generation = Whole(required=True, validate=validate.Range(min=1))
     holds = fields.Boolean(required=True)
     history = fields.List(fields.Nested(_Change), required=True)
+    metric = fields.Nested(_Metric, load_default=None, allow_none=True)
+    on_inconclusive = fields.String(load_default="pause", validate=validate.OneOf(INCONCLUSIVE))
+    shadow = fields.Nested(_Shadow, load_default=None, allow_none=True)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Rollout:

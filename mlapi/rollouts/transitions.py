@@ -11,39 +11,19 @@ Promoted, rolled back and aborted are the end: nothing leads out of them. All th
 whether they hold, that is whether requests without a version keep getting what was decided.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mlapi.errors import InvalidRequest, RolloutConflict
 from mlapi.rollouts import document
 from mlapi.rollouts.buckets import BUCKETS, new_id, new_salt
-from mlapi.rollouts.document import Change, Guardrail, Rollout, Step
+from mlapi.rollouts.document import Change, Rollout
+from mlapi.rollouts.plan import Plan, pair_faults, plan_faults
 
-MOST_STEPS = 100
-MOST_KEYS = 8
-LONGEST_KEY = 200
 LONGEST_WHY = 500
 MOST_HISTORY = 400
 """Changes that a document carries along, so that it stays small; the files of earlier generations have them all."""
 
-ALPHA_BUDGET = 0.05
-SOURCES = ("header:", "field:")
-TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a person decides before a rollout starts; the defaults suit a model with steady traffic."""
-
-    steps: tuple[Step, ...] = (
-        Step(10_000, 600, 500), Step(50_000, 3600, 2000), Step(250_000, 7200, 5000), Step(500_000, 86400, 20000),
-    )  # fmt: skip
-    keys: tuple[str, ...] = ("header:X-User-Id",)
-    guardrails: tuple[Guardrail, ...] = (Guardrail("errors", 0.25), Guardrail("invalid", 0.0))
-    srm_alpha: float = 0.001
-    on_pause: str = "hold"
-    on_finish: str = "promote"
-    max_duration_s: float = 14 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +39,21 @@ class Reason:
 def start(model: str, serial: int, versions: tuple[int, int], plan: Plan, reason: Reason) -> Rollout:
     """Return the first generation of a rollout of control and candidate, at the first step of `plan`.
 
+    With a shadow in `plan` nothing is divided: the control answers everybody, the candidate is only asked copies.
+
     Raises InvalidRequest with everything that is wrong: a candidate that is the control, steps that
     shrink or are none, key sources of no known kind, guardrails that risk more than 0.05 together.
     """
     control, candidate = versions
-    faults = [*_pair_faults(control, candidate), *plan_faults(plan)]
+    faults = [*pair_faults(control, candidate), *plan_faults(plan)]
     if faults:
         raise InvalidRequest(faults)
+    steps = plan.steps if plan.shadow is None else ()
+    share = steps[0].ppm if steps else 0
     first = Rollout(
-        new_id(), model, serial, control, candidate, new_salt(), document.RUNNING, 0, plan.steps[0].ppm, plan.steps,
-        plan.keys, plan.guardrails, plan.srm_alpha, plan.on_pause, plan.on_finish, plan.max_duration_s, 1, True, (),  # noqa: FBT003 (it holds)
+        new_id(), model, serial, control, candidate, new_salt(), document.RUNNING, 0, share, steps, plan.keys,
+        plan.guardrails, plan.srm_alpha, plan.on_pause, plan.on_finish, plan.max_duration_s, 1, True, (),  # noqa: FBT003 (it holds)
+        plan.metric, plan.on_inconclusive, plan.shadow,
     )
     return replace(first, history=(_change(first, "", reason),))
 
@@ -102,7 +87,7 @@ def pause(rollout: Rollout, reason: Reason) -> Rollout:
 def resume(rollout: Rollout, reason: Reason) -> Rollout:
     """Return the rollout running again, at the step where it was paused."""
     _require(rollout, "resume", document.PAUSED)
-    return _to(rollout, reason, state=document.RUNNING, ppm=rollout.plan[rollout.step].ppm)
+    return _to(rollout, reason, state=document.RUNNING, ppm=rollout.plan[rollout.step].ppm if rollout.plan else 0)
 
 
 def promote(rollout: Rollout, reason: Reason) -> Rollout:
@@ -129,53 +114,6 @@ def release(rollout: Rollout, reason: Reason) -> Rollout:
         state = f"{rollout.state}; end it first" if rollout.is_active else "released already"
         raise RolloutConflict(f"rollout '{rollout.id}' of model '{rollout.model}' cannot be released: it is {state}")
     return _to(rollout, reason, holds=False)
-
-
-def plan_faults(plan: Plan) -> list[str]:
-    """Return a sentence for everything that is wrong with a plan; empty where it can be started."""
-    return [*_step_faults(plan.steps), *_key_faults(plan.keys), *_guardrail_faults(plan.guardrails, plan.srm_alpha)]
-
-
-def _pair_faults(control: int, candidate: int) -> list[str]:
-    return [f"candidate: version {candidate} is the control as well"] if control == candidate else []
-
-
-def _step_faults(steps: Sequence[Step]) -> list[str]:
-    if not 1 <= len(steps) <= MOST_STEPS:
-        return [f"plan: expected 1 to {MOST_STEPS} steps, got {len(steps)}"]
-    faults = [f"plan: step {at}: expected a weight above 0 and up to 1, got {step.ppm / BUCKETS:g}"
-              for at, step in enumerate(steps) if not 0 < step.ppm <= BUCKETS]  # fmt: skip
-    for at in range(1, len(steps)):
-        if steps[at].ppm < steps[at - 1].ppm:
-            was, now = steps[at - 1].ppm / BUCKETS, steps[at].ppm / BUCKETS
-            faults.append(f"plan: step {at} shrinks from {was:g} to {now:g}; the weights of a plan may only grow")
-    return faults
-
-
-def _key_faults(keys: Sequence[str]) -> list[str]:
-    if len(keys) > MOST_KEYS:
-        return [f"keys: expected at most {MOST_KEYS}, got {len(keys)}"]
-    wrong = [at for at, key in enumerate(keys) if not _is_source(key)]
-    return [f"keys: entry {at} is no source; expected such as header:X-User-Id or field:user_id" for at in wrong]
-
-
-def _is_source(key: str) -> bool:
-    return len(key) <= LONGEST_KEY and any(key.startswith(source) and key != source for source in SOURCES)
-
-
-def _guardrail_faults(guardrails: Sequence[Guardrail], srm_alpha: float) -> list[str]:
-    faults = []
-    names = [one.name for one in guardrails]
-    faults += [f"guardrails: '{name}' stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
-    for one in guardrails:
-        if one.name in {"slow", "shift"} and not (one.limit and one.limit > 0):
-            faults.append(f"guardrails: '{one.name}' needs a limit above 0")
-    spent = sum(one.alpha for one in guardrails)
-    if spent > ALPHA_BUDGET + TOLERANCE:
-        faults.append(f"guardrails: their alphas add up to {spent:g}; expected at most {ALPHA_BUDGET}")
-    if not 0 < srm_alpha <= ALPHA_BUDGET:
-        faults.append(f"srm_alpha: expected a number above 0 and up to {ALPHA_BUDGET}, got {srm_alpha:g}")
-    return faults
 
 
 def _require(rollout: Rollout, verb: str, *states: str) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from mlapi.errors import MlapiError
 from mlapi.inference.conform import conform
 from mlapi.inference.values import (
+    Array,
     Assignment,
     InferenceEvent,
     InferenceRequest,
@@ -132,7 +133,7 @@ def _answer(loaded: LoadedModel, request: InferenceRequest, watch: "_Watch") -> 
     watch.version = loaded.manifest.version
     wanted = loaded.outputs(request.outputs)
     inputs = conform(request.inputs, loaded.signature)
-    watch.conformed(rows_of(inputs))
+    watch.conformed(inputs)
     outputs = loaded.predict(inputs, wanted)
     watch.predicted()
     return loaded.response(outputs, request.id)
@@ -146,14 +147,15 @@ class _Watch:
         self.version: int | None = None
         self.rows = 0
         self.assignment: Assignment | None = None
+        self.inputs: Mapping[str, Array] | None = None
         self._laps = [clock()]
 
     def again(self) -> None:
         """Another version answers instead: all the time so far was spent on the input."""
         del self._laps[1:]
 
-    def conformed(self, rows: int) -> None:
-        self.rows = rows
+    def conformed(self, inputs: Mapping[str, Array]) -> None:
+        self.rows, self.inputs = rows_of(inputs), inputs
         self._laps.append(self._clock())
 
     def predicted(self) -> None:
@@ -172,5 +174,5 @@ class _Watch:
         outputs = None if response is None else response.outputs
         return InferenceEvent(
             target, self.version, self.rows, took[0], took[1], took[2], outputs, error,
-            assignment=self.assignment,
+            assignment=self.assignment, inputs=self.inputs,
         )

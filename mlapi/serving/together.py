@@ -120,7 +120,7 @@ class Together:
                 continue
             event = InferenceEvent(
                 asked[one.place].target, response.version, one.rows, one.input_ns, predict_ns, self._clock() - begun,
-                own, None, int(number == 0),
+                own, None, int(number == 0), inputs=one.inputs,
             )
             found[one.place] = Answered(answer, event)
 

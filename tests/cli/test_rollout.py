@@ -17,7 +17,8 @@ from mlapi.registry.store import Store
 from mlapi.rollouts import transitions
 from mlapi.rollouts.document import Guardrail, Step
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 
 Run = Callable[..., Result]
 Document = Callable[..., Any]

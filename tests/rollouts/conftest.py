@@ -16,8 +16,9 @@ from mlapi.rollouts.counters import Counters
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Router
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.transitions import Reason
 
 WHY = Reason("test", "because", "2026-11-24T00:00:00Z")
 

@@ -10,7 +10,8 @@ from mlapi.rollouts import progress, transitions
 from mlapi.rollouts.controller import TICK_SECONDS, Controller
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 from tests.rollouts.conftest import Clock, Worker
 
 Event = Callable[..., InferenceEvent]

@@ -11,7 +11,8 @@ from mlapi.rollouts import decision, document, transitions
 from mlapi.rollouts.counters import Stratum, Tally
 from mlapi.rollouts.decision import Elapsed
 from mlapi.rollouts.document import Guardrail, Rollout, Step
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 
 Running = Callable[..., Rollout]
 WHY = Reason("test", "because", "2026-11-24T00:00:00Z")

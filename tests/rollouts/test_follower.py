@@ -11,7 +11,8 @@ from mlapi.rollouts import progress, transitions
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.follower import RESCAN_SECONDS
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 from tests.rollouts.conftest import Clock, Worker
 
 IRIS = Target("iris")

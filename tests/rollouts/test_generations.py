@@ -12,7 +12,8 @@ from mlapi.registry.store import Store
 from mlapi.rollouts import document, transitions
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 
 SECRET = bytes(32)
 PLAN = Plan(steps=(Step(10_000), Step(500_000)))

@@ -12,7 +12,8 @@ from mlapi.registry.store import Store
 from mlapi.rollouts import transitions
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.generations import Generations
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 from tests.reliability.calls import Call
 from tests.reliability.model import NAME
 from tests.reliability.operations import Operation, unlabelled

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mlapi.errors import InvalidRequest, RolloutConflict
 from mlapi.rollouts import document, transitions
 from mlapi.rollouts.document import Guardrail, Rollout, Step
-from mlapi.rollouts.transitions import Plan, Reason
+from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.transitions import Reason
 
 Running = Callable[..., Rollout]
 WHY = Reason("test", "because", "2026-11-24T00:00:00Z", {"e": 1.5})

@@ -14,8 +14,9 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 from mlapi.rollouts.document import Rollout, Step
+from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Division, Router
-from mlapi.rollouts.transitions import Plan, Reason, start
+from mlapi.rollouts.transitions import Reason, start
 from mlapi.serving.dataplane import DataPlane
 
 ROWS = np.linspace(0, 2, 12).reshape(-1, 2)

@@ -16,8 +16,8 @@ from mlapi.rollouts import explanation, picture, progress
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.desk import VERBS, Desk
 from mlapi.rollouts.document import Guardrail, Step
+from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Router
-from mlapi.rollouts.transitions import Plan
 from mlapi.schemas.v1 import rollouts
 from mlapi.serving.dataplane import DataPlane
 
