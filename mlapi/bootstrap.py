@@ -14,6 +14,7 @@ from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
 from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
+from mlapi.rollouts.bookkeeper import Bookkeeper
 from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.controller import Controller
 from mlapi.rollouts.counters import Counters
@@ -85,7 +86,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     live.left = explainers.forget
     return Services(
         config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
-        Controller(generations, router),
+        Controller(generations, router, Bookkeeper(generations, shared)),
     )
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from mlapi.cli.metric_option import metric_of
 from mlapi.cli.output import json_option, registry_option, say
 from mlapi.cli.rollout_desk import desk_of, who, why_option
 from mlapi.errors import InvalidRequest
 from mlapi.inference.faults import quoted
 from mlapi.rollouts import picture, progress
 from mlapi.rollouts.buckets import BUCKETS
-from mlapi.rollouts.document import Guardrail, Rollout, Step
+from mlapi.rollouts.document import INCONCLUSIVE, Guardrail, Rollout, Step
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.plan import Plan
 
@@ -52,12 +53,22 @@ STEP = re.compile(
     "--on-finish", type=click.Choice(["promote", "pause"]), default="promote", show_default=True,
     help="After the last step: promote the candidate, or pause and ask.",
 )
+@click.option(
+    "--metric", "metric", metavar="NAME,KIND,mde=D[,...]",
+    help="What the candidate must be better at, from outcomes: see 'mlapi rollout plan' and docs/rollouts.md. "
+    "Such as conversion,binary,mde=0.01,window=1d or price,squared_error,mde=1e7,direction=down",
+)
+@click.option(
+    "--on-inconclusive", type=click.Choice(INCONCLUSIVE), default="pause", show_default=True,
+    help="When a bounded metric had all its units, or the time is over, without a verdict.",
+)
 @why_option
 @registry_option
 @json_option
 def start(
     name: str, candidate: int, control: int | None, steps: str | None, keys: tuple[str, ...],
-    guardrails: tuple[str, ...], on_pause: str, on_finish: str, why: str, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
+    guardrails: tuple[str, ...], on_pause: str, on_finish: str, metric: str | None, on_inconclusive: str, why: str,
+    registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:
     """Start giving CANDIDATE of NAME a growing share of the requests that name no version.
 
@@ -70,8 +81,11 @@ def start(
       mlapi rollout start house-prices 2
       mlapi rollout start house-prices 2 --steps 5%:10m:200,50%:1h:1000 --key field:user_id
       mlapi rollout start house-prices 2 --guardrail errors=0.25 --guardrail slow=40
+      mlapi rollout start churn 4 --metric conversion,binary,mde=0.01,window=1d,mode=bounded,max_samples=36000
     """
-    plan = Plan(on_pause=on_pause, on_finish=on_finish)
+    plan = Plan(on_pause=on_pause, on_finish=on_finish, on_inconclusive=on_inconclusive)
+    if metric is not None:
+        plan = replace(plan, metric=metric_of(metric))
     if steps is not None:
         plan = replace(plan, steps=steps_of(steps))
     if keys:

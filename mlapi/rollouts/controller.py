@@ -19,19 +19,25 @@ from typing import Any
 
 from mlapi.errors import MlapiError, RolloutConflict
 from mlapi.registry import durable
-from mlapi.rollouts import decision, transitions
-from mlapi.rollouts.counters import merged
+from mlapi.rollouts import decision, trace, transitions
+from mlapi.rollouts.bookkeeper import Bookkeeper
+from mlapi.rollouts.counters import Tally, merged
 from mlapi.rollouts.decision import Decision, Elapsed, Evidence
-from mlapi.rollouts.document import RUNNING, Rollout
+from mlapi.rollouts.document import CANDIDATE, CONTROL, RUNNING, Rollout
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.moments import moment
 from mlapi.rollouts.progress import WATCHED, read_workers, watched
 from mlapi.rollouts.router import Router
+from mlapi.rollouts.success import Success
+from mlapi.rollouts.trace import Point
 from mlapi.rollouts.transitions import Reason
 
 TICK_SECONDS = 5.0
 LOCK = "controller.lock"
-VERBS = {"advance": transitions.advance, "pause": transitions.pause, "roll_back": transitions.roll_back}
+VERBS = {
+    "advance": transitions.advance, "pause": transitions.pause, "roll_back": transitions.roll_back,
+    "promote": transitions.promote,
+}  # fmt: skip
 
 log = logging.getLogger("mlapi.rollouts")
 
@@ -50,10 +56,11 @@ class Controller:
     """Controls the rollouts that this process follows and nobody else controls."""
 
     def __init__(
-        self, generations: Generations, router: Router, wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, generations: Generations, router: Router, bookkeeper: Bookkeeper,
+        wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._generations, self._router, self._wall, self._monotonic = generations, router, wall, monotonic
+        self._bookkeeper = bookkeeper
         self._watches: dict[str, _Watch] = {}
         self._troubled: set[str] = set()
         self._started_in: int | None = None
@@ -70,6 +77,7 @@ class Controller:
         active = [division.rollout for division in self._router.divisions.values() if division.rollout.is_active]
         for rollout_id in set(self._watches) - {rollout.id for rollout in active}:
             self._watches.pop(rollout_id).lock.close()
+            self._bookkeeper.forget(rollout_id)
         for rollout in active:
             try:
                 self._judge(rollout)
@@ -99,7 +107,9 @@ class Controller:
         tally = merged(reports)
         elapsed = self._elapsed(watch, rollout, folder, reports)
         evidence = decision.weigh(rollout, tally, len(reports))
-        found = decision.decide(rollout, tally, evidence, elapsed)
+        success = self._bookkeeper.success(rollout)
+        trace.add(folder, _point(rollout, tally, evidence, success, moment(self._wall())))
+        found = decision.decide(rollout, tally, evidence, elapsed, success)
         if found is not None:
             self._make(rollout, found, evidence)
 
@@ -143,3 +153,9 @@ class Controller:
             logging.INFO if found.verb == "advance" else logging.ERROR, "rollout changed",
             extra={"rollout": after.id, "state": after.place, "reason": found.why},
         )
+
+
+def _point(rollout: Rollout, tally: Tally, evidence: Evidence, success: Success | None, at: str) -> Point:
+    units = {arm: sum(decision.units_of(arms[arm]) for arms in tally.strata.values()) for arm in (CONTROL, CANDIDATE)}
+    effect = {} if success is None else success.plain()
+    return Point(at, rollout.step, rollout.ppm, units, evidence.plain(), effect)

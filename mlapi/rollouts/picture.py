@@ -34,6 +34,8 @@ def of_progress(progress: Progress, *, stale: bool = False) -> dict[str, Any]:
         "workers": [asdict(worker) for worker in progress.workers],
         "arms": {name: asdict(counts) for name, counts in progress.arms.items()},
         "evidence": progress.evidence.plain(), "waiting_for": progress.waiting_for,
+        "metric": rollout.metric and asdict(rollout.metric), "on_inconclusive": rollout.on_inconclusive,
+        "effect": dict(progress.effect),
         "history": [asdict(change) for change in rollout.history],
     }  # fmt: skip
 

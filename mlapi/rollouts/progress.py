@@ -2,15 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlapi.rollouts import decision
+from mlapi.rollouts import decision, trace
 from mlapi.rollouts.counters import RATIO, Arm, merged
 from mlapi.rollouts.decision import Elapsed, Evidence
 from mlapi.rollouts.document import CANDIDATE, CONTROL, RUNNING, Rollout
 from mlapi.rollouts.generations import WORKERS, Generations
+from mlapi.rollouts.trace import Point
 
 FRESH_SECONDS = 10.0
 WATCHED = "watched.json"
@@ -46,7 +47,7 @@ class ArmCounts:
 class Progress:
     """A rollout with its workers and counts; `converged` when every living worker follows the newest generation.
 
-    `waiting_for` is what the step still waits for, empty where it waits for nothing.
+    `waiting_for` is what the step still waits for, empty where it waits for nothing; `trace` is how it went.
     """
 
     rollout: Rollout
@@ -55,6 +56,12 @@ class Progress:
     arms: dict[str, ArmCounts]
     evidence: Evidence
     waiting_for: str
+    trace: tuple[Point, ...] = ()
+
+    @property
+    def effect(self) -> Mapping[str, float]:
+        """Return how the metric stood at the controller's last look, by name; empty without one."""
+        return self.trace[-1].effect if self.trace else {}
 
 
 def of(generations: Generations, rollout: Rollout, clock: Callable[[], float] = time.time) -> Progress:
@@ -72,10 +79,11 @@ def of(generations: Generations, rollout: Rollout, clock: Callable[[], float] = 
     tally = merged(reports)
     arms = {name: _counts([arms[name] for arms in tally.strata.values()]) for name in (CONTROL, CANDIDATE)}
     running = rollout.state == RUNNING
+    points = trace.read(generations.folder(rollout.model, rollout.id))
     return Progress(
         rollout, workers, bool(workers) and all(one.lag == 0 for one in workers), arms,
         decision.weigh(rollout, tally, len(reports)),
-        decision.waiting_for(rollout, tally, watched(generations, rollout)) if running else "",
+        decision.waiting_for(rollout, tally, watched(generations, rollout)) if running else "", points,
     )
 
 

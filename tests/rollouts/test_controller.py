@@ -7,6 +7,7 @@ import pytest
 
 from mlapi.inference.values import InferenceEvent, Target
 from mlapi.rollouts import progress, transitions
+from mlapi.rollouts.bookkeeper import Bookkeeper
 from mlapi.rollouts.controller import TICK_SECONDS, Controller
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.generations import Generations
@@ -24,7 +25,10 @@ class Host(Worker):
     def __init__(self, registry: Path, clock: Clock) -> None:
         super().__init__(registry, clock)
         self.clock = clock
-        self.controller = Controller(self.generations, self.router, lambda: clock.wall, lambda: clock.monotonic)
+        books = Bookkeeper(self.generations, registry, lambda: clock.wall, lambda: clock.monotonic)
+        self.controller = Controller(
+            self.generations, self.router, books, lambda: clock.wall, lambda: clock.monotonic,
+        )
 
     def begin(self, plan: Plan = PLAN) -> Rollout:
         why = Reason("test", "because", "2026-11-24T00:00:00Z")

@@ -1,6 +1,7 @@
 """Decisions: the safest first, doubt is never success, and every rollout ends with all or nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from mlapi.rollouts import decision, document, transitions
 from mlapi.rollouts.counters import Stratum, Tally
 from mlapi.rollouts.decision import Elapsed
-from mlapi.rollouts.document import Guardrail, Rollout, Step
+from mlapi.rollouts.document import Guardrail, Metric, Rollout, Shadow, Step
 from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.success import Success
 from mlapi.rollouts.transitions import Reason
 
 Running = Callable[..., Rollout]
@@ -157,3 +159,60 @@ def test_any_plan_and_any_counts_end_with_all_or_nothing_and_skip_no_step(shares
         assert places == [f"running:{at}" for at in range(len(shares))]
     elif not rollout.is_active:
         assert (rollout.state, rollout.ppm) == (document.ROLLED_BACK, 0)
+
+
+CLICKS = Metric("clicks", "binary", 0.01)
+SOME = Success({"control": 500, "candidate": 500}, {}, difference=0.0, lower=-1.0, upper=1.0)
+
+
+@pytest.mark.parametrize(("stands", "elapsed", "verb", "why"), [
+    ({}, LONG, None, ""),
+    ({"verdict": "win"}, LONG, "advance", "clicks: superiority is shown"),
+    ({"verdict": "win"}, Elapsed(599.0), None, ""),
+    ({"verdict": "harm"}, Elapsed(), "roll_back", "clicks is worse"),
+    ({"spent": True, "units": 9000.0}, LONG, "promote", "9000 units and no verdict"),
+    ({}, Elapsed(1e6, 1e9), "promote", "without an end"),
+    ({"verdict": "harm", "p_coverage": 0.0001}, LONG, "pause", "did not get labels equally often"),
+])  # fmt: skip
+def test_the_last_step_waits_for_the_metric(
+    stands: dict[str, Any], elapsed: Elapsed, verb: str | None, why: str,
+) -> None:
+    plan = Plan(steps=(Step(500_000, 600.0, 1000),), metric=CLICKS, on_inconclusive="promote")
+    rollout = transitions.start("iris", 1, (1, 2), plan, WHY)
+    evidence = decision.weigh(rollout, QUIET, 2)
+    made = decision.decide(rollout, QUIET, evidence, elapsed, replace(SOME, **stands))
+    assert (made.verb if made else None) == verb
+    assert why in (made.why if made else "")
+    assert "a decision on clicks" in decision.waiting_for(rollout, QUIET, elapsed)
+
+
+def test_only_the_last_step_waits_and_without_outcomes_nothing_is_promoted(running: Running) -> None:
+    rollout = running(100_000, 500_000, metric=CLICKS)
+    quiet = tally({"requests": 9000}, {"requests": 1000}, ppm=100_000)
+    made = decision.decide(rollout, quiet, decision.weigh(rollout, quiet, 2), LONG, SOME)
+    assert made is not None
+    assert made.verb == "advance"
+    last = transitions.advance(rollout, WHY)
+    quiet = tally({"requests": 1000}, {"requests": 1000}, step=1)
+    assert decision.decide(last, quiet, decision.weigh(last, quiet, 2), LONG, None) is None
+
+
+def test_a_guardrail_goes_before_any_metric(running: Running) -> None:
+    rollout = running(500_000, metric=CLICKS)
+    bad = tally({"requests": 1000}, {"requests": 1000, "bad": {"errors": 50}})
+    won = replace(SOME, verdict="win")
+    made = decision.decide(rollout, bad, decision.weigh(rollout, bad, 2), LONG, won)
+    assert made is not None
+    assert made.verb == "roll_back"
+
+
+def test_a_shadow_goes_nowhere_but_to_its_end() -> None:
+    rollout = transitions.start("iris", 1, (1, 2), Plan(shadow=Shadow(1_000_000)), WHY)
+    assert (rollout.ppm, rollout.plan, rollout.place) == (0, (), "running:0")
+    assert document.loads(document.dumps(rollout)) == rollout
+    evidence = decision.weigh(rollout, Tally(), 2)
+    assert decision.decide(rollout, Tally(), evidence, Elapsed()) is None
+    assert "a shadow" in decision.waiting_for(rollout, Tally(), Elapsed())
+    made = decision.decide(rollout, Tally(), evidence, Elapsed(1.0, 1e9))
+    assert made is not None
+    assert made.verb == "pause"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlapi.errors import InvalidRequest, RolloutConflict
 from mlapi.rollouts import document, transitions
-from mlapi.rollouts.document import Guardrail, Rollout, Step
+from mlapi.rollouts.document import Guardrail, Metric, Rollout, Shadow, Step
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.transitions import Reason
 
@@ -109,6 +109,15 @@ def test_a_release_ends_the_hold_once(running: Running) -> None:
     (Plan(guardrails=(Guardrail("errors", 0.1, 0.04), Guardrail("invalid", 0.0, 0.02))), "add up to 0.06"),
     (Plan(srm_alpha=0.0), "srm_alpha"),
     (Plan(srm_alpha=0.5), "srm_alpha"),
+    (Plan(metric=Metric("m", "binary", 0.0)), "mde is 0.0; expected a number above 0"),
+    (Plan(metric=Metric("m", "binary", 0.1, mode="bounded")), "max_samples is None; expected units"),
+    (Plan(metric=Metric("m", "binary", 0.1, mode="bounded", max_samples=9, alpha=0.02)), "alpha is 0.02"),
+    (Plan(metric=Metric("m", "binary", 0.1, alpha=0.2)), "alpha is 0.2"),
+    (Plan(metric=Metric("m", "continuous", 0.1)), "cap is missing"),
+    (Plan(metric=Metric("m", "binary", 0.1, goal="equivalence")), "margin is 0.0"),
+    (Plan(shadow=Shadow(0)), "rate: expected a share above 0"),
+    (Plan(shadow=Shadow(1, core_share=2.0)), "core_share: expected"),
+    (Plan(shadow=Shadow(1, segments=("x",) * 21)), "segments: expected at most 20, got 21"),
 ])  # fmt: skip
 def test_a_plan_that_cannot_work_is_refused_with_the_reason(plan: Plan, fault: str) -> None:
     with pytest.raises(InvalidRequest, match=fault):

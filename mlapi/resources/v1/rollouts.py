@@ -1,6 +1,6 @@
 """Rollouts over REST: start one, see how it stands, pause, resume, promote, abort, release; and who gets what."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Response, abort, request
@@ -15,7 +15,7 @@ from mlapi.rollouts import document as rollout_document
 from mlapi.rollouts import explanation, picture, progress
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.desk import VERBS, Desk
-from mlapi.rollouts.document import Guardrail, Step
+from mlapi.rollouts.document import Guardrail, Metric, Step
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Router
 from mlapi.schemas.v1 import rollouts
@@ -142,6 +142,7 @@ def _plan(order: rollouts.Order) -> Plan:
             Guardrail(one.name, one.margin, one.alpha, one.limit) for one in order.guardrails
         ),
         "keys": order.keys, "srm_alpha": order.srm_alpha, "on_pause": order.on_pause, "on_finish": order.on_finish,
-        "max_duration_s": order.max_duration_s,
+        "max_duration_s": order.max_duration_s, "on_inconclusive": order.on_inconclusive,
+        "metric": None if order.metric is None else Metric(**asdict(order.metric)),
     }  # fmt: skip
     return replace(Plan(), **{name: value for name, value in given.items() if value is not None})

@@ -33,6 +33,23 @@ class GuardrailOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricOrder:
+    """The metric of a rollout; seconds, and differences as they are."""
+
+    name: str
+    kind: str
+    mde: float
+    direction: str
+    window_s: float
+    goal: str
+    margin: float
+    alpha: float
+    mode: str
+    max_samples: int | None
+    cap: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What starts a rollout; None is the default."""
 
@@ -46,6 +63,8 @@ class Order:
     on_pause: str | None
     on_finish: str | None
     max_duration_s: float | None
+    metric: MetricOrder | None
+    on_inconclusive: str | None
     why: str
 
 
@@ -102,6 +121,30 @@ class Guardrail(Strict):
         return GuardrailOrder(**data)
 
 
+class Metric(Strict):
+    """What the candidate is to be better at, from outcomes; see docs/rollouts.md."""
+
+    name = fields.String(required=True, validate=validate.Length(1, 64))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(("binary", "continuous", "accuracy", "log_loss", "squared_error")),
+    )
+    mde = Number(required=True)
+    direction = fields.String(load_default="up", validate=validate.OneOf(("up", "down")))
+    window_s = Number(load_default=86400.0, validate=_SPAN)
+    goal = fields.String(
+        load_default="superiority", validate=validate.OneOf(("superiority", "non_inferiority", "equivalence")),
+    )
+    margin = Number(load_default=0.0, validate=validate.Range(min=0))
+    alpha = Number(load_default=0.05, validate=validate.Range(min=0, max=1, min_inclusive=False))
+    mode = fields.String(load_default="always_valid", validate=validate.OneOf(("always_valid", "bounded")))
+    max_samples = Whole(load_default=None, allow_none=True, validate=validate.Range(min=1, max=10**12))
+    cap = Number(load_default=None, allow_none=True)
+
+    @post_load
+    def _value(self, data: dict[str, Any], **_: object) -> MetricOrder:
+        return MetricOrder(**data)
+
+
 class Start(Strict):
     """POST /v1/rollouts."""
 
@@ -115,6 +158,8 @@ class Start(Strict):
     on_pause = fields.String(load_default=None, validate=validate.OneOf(("hold", "control")))
     on_finish = fields.String(load_default=None, validate=validate.OneOf(("promote", "pause")))
     max_duration_s = Number(load_default=None, validate=_SPAN)
+    metric = fields.Nested(Metric, load_default=None, allow_none=True)
+    on_inconclusive = fields.String(load_default=None, validate=validate.OneOf(("pause", "promote", "roll_back")))
     why = fields.String(load_default="", validate=validate.Length(max=LONGEST_WHY))
 
     @post_load
@@ -204,6 +249,9 @@ class Rollout(Summary):
     arms = fields.Dict(fields.String(), fields.Nested(ArmCounts), required=True)
     evidence = fields.Dict(fields.String(), fields.Float(), required=True)
     waiting_for = fields.String(required=True)
+    metric = fields.Nested(Metric, required=True, allow_none=True)
+    on_inconclusive = fields.String(required=True)
+    effect = fields.Dict(fields.String(), fields.Float(), required=True)
     history = fields.List(fields.Nested(Change), required=True)
 
 
