@@ -19,8 +19,10 @@ from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.controller import Controller
 from mlapi.rollouts.counters import Counters
 from mlapi.rollouts.desk import Desk
+from mlapi.rollouts.exposures import ExposureLog
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.outcomes import Outcomes
 from mlapi.rollouts.router import Router, Told
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -42,6 +44,8 @@ class Services:
     desk: Desk
     rollouts: RolloutFollower
     controller: Controller
+    exposures: ExposureLog
+    outcomes: Outcomes
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
@@ -49,12 +53,16 @@ class Services:
         self.live.start()
         self.rollouts.start()
         self.controller.start()
+        self.exposures.start()
         self.statistics.start()
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""
         self.statistics.flush()
         self.rollouts.flush()
+        self.exposures.flush()
+        self.outcomes.seal()
+
 
 def _room(config: Config) -> int | None:
     """The bytes that each worker may fill with models of its own; None is any."""
@@ -78,7 +86,8 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     statistics = Statistics(shared, durable.swap)
     generations, router, counters = Generations(store), Router(live, told), Counters()
     rollouts = RolloutFollower(generations, router, counters)
-    watching = (statistics.observe, counters.observe, Breaker(rollouts.trip).observe, *observers)
+    exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
+    watching = (statistics.observe, counters.observe, exposures.observe, Breaker(rollouts.trip).observe, *observers)
     plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
@@ -86,7 +95,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     live.left = explainers.forget
     return Services(
         config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
-        Controller(generations, router, Bookkeeper(generations, shared)),
+        Controller(generations, router, Bookkeeper(generations, shared)), exposures, Outcomes(generations),
     )
 
 

@@ -124,6 +124,9 @@ class Config:
     express: str = _setting(
         "on", _switch, "on or off", "whether plain inference is answered on the worker's event loop",
     )
+    exposures: str = _setting(
+        "on", _switch, "on or off", "whether requests that a rollout decides are logged in its folder",
+    )
     graceful_seconds: int = _setting(
         10, _positive, "seconds, >= 1", "time for requests in flight when the server stops",
     )

@@ -18,7 +18,7 @@ READ: list[tuple[str, str, Any]] = [
     ("poll_seconds", "0.25", 0.25), ("poll_seconds", "3", 3.0),
     ("run_folder", "/run/m", Path("/run/m")), ("invocations_model", "iris@stable", "iris@stable"),
     ("read_seconds", "2.5", 2.5), ("write_seconds", "60", 60.0), ("request_seconds", "5", 5.0), ("queue", "8", 8),
-    ("express", "off", "off"), ("express", "ON", "on"),
+    ("express", "off", "off"), ("express", "ON", "on"), ("exposures", "off", "off"),
     ("graceful_seconds", "30", 30), ("log_level", "debug", "debug"), ("log_level", "WARNING", "warning"),
     ("plans", "off", "off"), ("plans", "ON", "on"),
 ]  # fmt: skip

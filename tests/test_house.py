@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mlapi"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
-WRITERS = {"mlapi/registry/durable.py"}
+WRITERS = {"mlapi/registry/durable.py", "mlapi/registry/segments.py"}
 READERS_OF_ENVIRON = {"mlapi/config.py"}
 FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_EXCL", "O_TMPFILE"}
 PATH_CHANGES = {

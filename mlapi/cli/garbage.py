@@ -8,6 +8,8 @@ import click
 from mlapi.cli.output import human_bytes, json_option, registry_option, say
 from mlapi.registry import upkeep
 from mlapi.registry.store import Store
+from mlapi.rollouts import exposures
+from mlapi.rollouts.generations import Generations
 
 
 @click.command("gc")
@@ -16,11 +18,16 @@ from mlapi.registry.store import Store
 @registry_option
 @json_option
 def command(older_than: float, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
-    """Free the bytes of retired versions, and what killed publishers left behind.
+    """Free the bytes of retired versions, what killed publishers left behind, and old logs of ended rollouts.
 
     \b
     Example:
       mlapi gc --older-than 0
     """
-    freed = upkeep.collect_garbage(Store(registry), older_than)
-    say(f"freed {human_bytes(freed.bytes)} of {freed.versions} retired versions", asdict(freed), as_json=as_json)
+    store = Store(registry)
+    freed = upkeep.collect_garbage(store, older_than)
+    logs = exposures.discard_old(Generations(store)) if store.root.is_dir() else 0
+    text = f"freed {human_bytes(freed.bytes)} of {freed.versions} retired versions"
+    if logs:
+        text += f" and {human_bytes(logs)} of ended rollouts"
+    say(text, {**asdict(freed), "rollout_bytes": logs}, as_json=as_json)

@@ -86,7 +86,7 @@ class Counters:
         self._tallies: dict[str, Tally] = {}
         self._limits: Mapping[str, float] = {}
         self._pid = os.getpid()
-        self.name = _name()
+        self.name = worker_name()
 
     def limit(self, slow_ms: Mapping[str, float]) -> None:
         """Take an answer as slow where the model took longer than these milliseconds, by rollout."""
@@ -139,7 +139,7 @@ class Counters:
     def _own_process(self) -> None:
         """A forked worker begins at zero, under a name of its own."""
         if self._pid != os.getpid():
-            self._tallies, self._pid, self.name = {}, os.getpid(), _name()
+            self._tallies, self._pid, self.name = {}, os.getpid(), worker_name()
 
 
 def merged(snapshots: list[dict[str, Any]]) -> Tally:
@@ -228,6 +228,7 @@ def _unpacked(text: str) -> list[int]:
     return unpacked
 
 
-def _name() -> str:
+def worker_name() -> str:
+    """Return a name that no other process has: host, pid, and a random part, since pids are given again."""
     host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:40]
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -135,7 +135,8 @@ class _Spread(NamedTuple):
 
 def _effect(difference: float, spread: _Spread, units: float, test: Boundary, *, shown: bool) -> Effect:
     g, level = test.mixing, test.level
-    z2 = difference**2 / spread.null if spread.null > 0 else 0.0
+    constant = math.inf if difference else 0.0  # every unit of an arm the same, a thousand times
+    z2 = difference**2 / spread.null if spread.null > 0 else constant
     log_e = 0.5 * math.log(g / (units + g)) + z2 / 2 * units / (units + g)
     half = math.sqrt(spread.found * (units + g) / units * math.log((units + g) / (g * level**2)))
     e_value = math.exp(min(log_e, LARGEST_LOG))

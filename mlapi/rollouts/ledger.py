@@ -19,11 +19,11 @@ from mlapi.rollouts import prediction_id
 from mlapi.rollouts.buckets import BUCKETS, bucket
 from mlapi.rollouts.counters import Stratum
 from mlapi.rollouts.document import CANDIDATE, CONTROL, LABELLED, Metric, Rollout
+from mlapi.rollouts.exposures import EXPOSURES, OUTCOMES
 from mlapi.rollouts.losses import loss
 from mlapi.rollouts.moments import milliseconds
 from mlapi.rollouts.statistics import Counts, Moments
 
-EXPOSURES, OUTCOMES = "exposures", "outcomes"
 CHUNK = 500
 GRACE_MS = 2000
 """What workers may lag behind: a unit is settled so much after its window, or close to a change of the shares."""

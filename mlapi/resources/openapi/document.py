@@ -70,6 +70,8 @@ class Document(Resource):
             return None if target is None else self._live.get(target)
         except (NotFound, ModelNotReady):
             return None
+NO_ID = "as the header X-Mlapi-Prediction-Id gave it"
+"""In an example that is to work anywhere: the receipt says that it is none."""
 
 
 def describe(app: Flask, known: tuple[ModelStatus, ...], invoked: LoadedModel | None = None) -> Json:
@@ -85,7 +87,7 @@ def describe(app: Flask, known: tuple[ModelStatus, ...], invoked: LoadedModel | 
     bodies, shown = _examples(typed, known, spec.components.schemas)
     if invoked is not None:
         bodies["invocations"] = v1_body(invoked.signature, invoked.reference.inputs)
-    bodies |= _rollout(known)
+    bodies |= {**_rollout(known), "v1-outcomes": {"outcomes": [{"prediction_id": NO_ID, "value": 1}]}}
     shown["v1-rollout-verb"] = {"verb": "pause"}
     for path, rule in routes(app):
         method, endpoint = OPERATIONS[rule.endpoint].method, rule.endpoint

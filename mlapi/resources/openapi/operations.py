@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from marshmallow import Schema
 
 from mlapi.schemas import invocations
-from mlapi.schemas.v1 import answers, predict, rollouts
+from mlapi.schemas.v1 import answers, outcomes, predict, rollouts
 from mlapi.schemas.v1 import documents as v1
 from mlapi.schemas.v1.examples import Examples
 from mlapi.schemas.v2 import documents as v2
@@ -75,6 +75,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "v1-rollout-verb": Operation(
         V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Why, optional=True,
     ),
+    "v1-outcomes": Operation(V1, "post", outcomes.Receipts, (*BODY, 500, 503), outcomes.Outcomes, done=202),
     "v1-assignment": Operation(V1, "get", rollouts.Assignment, (400, 404, 500, 503)),
     "v2-server": Operation(V2, "get", v2.Server),
     "v2-live": Operation(V2, "get", v2.ServerLive),

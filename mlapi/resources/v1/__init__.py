@@ -2,7 +2,7 @@
 
 from mlapi.bootstrap import Services
 from mlapi.resources.api import Api
-from mlapi.resources.v1 import explain, inference, metadata, rollouts
+from mlapi.resources.v1 import explain, inference, metadata, outcomes, rollouts
 
 
 def install(api: Api, services: Services) -> None:
@@ -10,4 +10,5 @@ def install(api: Api, services: Services) -> None:
     metadata.install(api, services.plane)
     inference.install(api, services.plane, services.config.max_body_bytes)
     explain.install(api, services.plane, services.explainers, services.config.max_body_bytes)
+    outcomes.install(api, services.outcomes, services.config.max_body_bytes)
     rollouts.install(api, services.desk, services.router, services.plane, services.config.max_body_bytes)

@@ -1,0 +1,73 @@
+"""Segments: files that one process appends whole lines to, and that others read while they grow.
+
+`<folder>/<name>-00000001.open` becomes `.jsonl` when it is full, old, or its writer ends. A writer that is
+killed leaves it `.open`, at worst with a torn last line, which readers leave out. With `durable.py` this is
+the only module that writes.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlapi.registry import durable
+
+OPEN, SEALED = ".open", ".jsonl"
+LARGEST = 64 * 2**20
+OLDEST_SECONDS = 600.0
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Segments:
+    """The segments that this process writes in `folder`, under a `name` that no other process has.
+
+    `clock` gives monotonic seconds.
+    """
+
+    def __init__(self, folder: Path, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._name, self._clock = folder, name, clock
+        self._descriptor: int | None = None
+        self._number, self._size, self._since = 0, 0, 0.0
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines; they survive the machine when this returns. Raises OSError."""
+        if self._descriptor is not None and (self._size > LARGEST or self._clock() - self._since > OLDEST_SECONDS):
+            self.seal()
+        if self._descriptor is None:
+            self._begin()
+        descriptor, view = self._descriptor or 0, memoryview(lines)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fdatasync(descriptor)
+        self._size += len(lines)
+
+    def seal(self) -> None:
+        """End the present segment, if there is one; raises OSError."""
+        if self._descriptor is None:
+            return
+        os.close(self._descriptor)
+        self._descriptor = None
+        with contextlib.suppress(FileNotFoundError):  # its rollout is gone
+            self._path.rename(self._path.with_suffix(SEALED))
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{self._name}-{self._number:08d}{OPEN}"
+
+    def _begin(self) -> None:
+        durable.make_folder(self._folder)
+        self._number, self._size, self._since = self._number + 1, 0, self._clock()
+        self._descriptor = os.open(self._path, _APPEND, 0o600)
+
+
+def discard_old(folder: Path, older_than: float) -> int:
+    """Remove the segments in `folder` that were last written more than `older_than` seconds ago; return the bytes."""
+    freed = 0
+    for path in folder.glob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.lstat()
+            if path.suffix in {OPEN, SEALED} and time.time() - found.st_mtime > older_than:
+                path.unlink()
+                freed += found.st_size
+    return freed
