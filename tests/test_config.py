@@ -30,7 +30,7 @@ REFUSED = [
     *(("max_loaded_bytes", text) for text in ("", "-1", "off", "1.0", "1_0", "٣", "9" * 5000)),
     *((name, text) for name in SECONDS
       for text in ("0", "-0.5", "", "fast", "nan", "inf", "-inf", "1e999", "1_0.5")),
-    *(("express", text) for text in ("", "yes", "1", "true", "on ")),
+    *((name, text) for name in ("express", "exposures") for text in ("", "yes", "1", "true", "on ")),
     *(("bind", text) for text in ("", "8000", ":8000", "localhost", "localhost:", "localhost:http", "localhost:65536",
                                   "localhost:-1", "localhost:٨٠", "localhost:8_0")),
     *(("log_level", text) for text in ("", "loud", "warn", "10", "info ")),
