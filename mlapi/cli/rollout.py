@@ -2,7 +2,7 @@
 
 import click
 
-from mlapi.cli import rollout_start, rollout_status, rollout_verbs
+from mlapi.cli import rollout_report, rollout_start, rollout_status, rollout_verbs
 
 COMMANDS = {
     "start": rollout_start.start,
@@ -10,6 +10,7 @@ COMMANDS = {
     "status": rollout_status.status,
     "watch": rollout_status.watch,
     "history": rollout_status.history,
+    "report": rollout_report.report,
     "pause": rollout_verbs.pause,
     "resume": rollout_verbs.resume,
     "promote": rollout_verbs.promote,

@@ -72,6 +72,7 @@ OPERATIONS: Mapping[str, Operation] = {
         V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Start, done=201,
     ),
     "v1-rollout": Operation(V1, "get", rollouts.Rollout, (404, 500)),
+    "v1-rollout-report": Operation(V1, "get", rollouts.Report, (404, 500)),
     "v1-rollout-verb": Operation(
         V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Why, optional=True,
     ),

@@ -13,6 +13,7 @@ from mlapi.resources.body import read_body
 from mlapi.resources.v1.paths import MODEL
 from mlapi.rollouts import document as rollout_document
 from mlapi.rollouts import explanation, picture, progress
+from mlapi.rollouts import report as reports
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.desk import VERBS, Desk
 from mlapi.rollouts.document import Guardrail, Metric, Step
@@ -25,6 +26,13 @@ ROLLOUTS = "/v1/rollouts"
 BY = "api"
 CREATED = 201
 
+PAGE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+}
+"""The page has a style sheet of its own and nothing else; it loads and runs nothing."""
+
+_REPORT = rollouts.Report()
 _LIST, _ONE, _ASSIGNED = rollouts.RolloutList(), rollouts.Rollout(), rollouts.Assignment()
 
 
@@ -35,6 +43,7 @@ def install(api: Api, desk: Desk, router: Router, plane: DataPlane, limit: int) 
     api.add_resource(Rollouts, ROLLOUTS, endpoint="v1-rollouts", resource_class_kwargs=needs)
     api.add_resource(Start, ROLLOUTS, endpoint="v1-rollout-start", resource_class_kwargs=needs)
     api.add_resource(Rollout, one, endpoint="v1-rollout", resource_class_kwargs=needs)
+    api.add_resource(Report, f"{one}/report", endpoint="v1-rollout-report", resource_class_kwargs=needs)
     api.add_resource(Verb, f"{one}:<segment:verb>", endpoint="v1-rollout-verb", resource_class_kwargs=needs)
     asks = {"desk": desk, "plane": plane}
     api.add_resource(Assignment, f"{MODEL}/assignment", endpoint="v1-assignment", resource_class_kwargs=asks)
@@ -92,6 +101,19 @@ class Rollout(_OfDesk):
     def get(self, rollout: str) -> Response:
         """Return how it stands: its state and plan, who follows it, what each arm came to, its history."""
         return self._standing(rollout)
+
+
+class Report(_OfDesk):
+    """How a rollout went, for the people who decide."""
+
+    def get(self, rollout: str) -> Response:
+        """Return it as a page where HTML is asked for, as by a browser, else as a document."""
+        made = reports.of(progress.of(self._desk.generations, self._found(rollout)))
+        if request.accept_mimetypes.best_match(("application/json", "text/html")) != "text/html":
+            rows = [{**asdict(one), "rows": [[str(cell) for cell in row] for row in one.rows]} for one in made.sections]
+            told = {"title": made.title, "sentence": made.sentence, "sections": rows}
+            return document(_REPORT, told)
+        return Response(reports.html(made), content_type="text/html; charset=utf-8", headers=PAGE)
 
 
 class Verb(_OfDesk):
