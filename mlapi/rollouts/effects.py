@@ -10,6 +10,7 @@ are candidate minus control.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from mlapi.rollouts.statistics import BURN_IN, LARGEST_LOG, Counts, Moments, spr
 EVENTS = 20
 """Events, and non-events, expected in the smaller arm of a stratum of a 0/1 metric before it counts."""
 
-EVENTS_TO_SHOW = 100
+SHOWN_EVENTS = 100
 """The same before the interval of a bounded test of a 0/1 metric is shown: it spends all of alpha, so skew shows."""
 
 PAIRS = 100
@@ -30,8 +31,9 @@ from 30 on, also where losses differ in 1 % of the pairs; 100 leave room for ske
 HORIZONS = 3
 """A bounded test is tuned for so many of its horizons, which makes its boundary nearly that of a fixed test."""
 
-LEVELS = ((0.001, 0.001), (0.01, 0.0509), (0.05, 0.1934), (0.1, 0.3262))
-"""alpha and alpha' of bounded tests; replaced below."""
+LEVELS = ((0.001, 0.0063), (0.005, 0.0275), (0.01, 0.0509), (0.02, 0.0920), (0.05, 0.1934), (0.1, 0.3262))
+"""alpha and alpha' of bounded tests, by exact recursion over a thousand looks between a hundredth of the
+horizon and the horizon; benchmarks/rollouts/boundary.py computes them."""
 
 Mode = Literal["always_valid", "bounded"]
 Goal = Literal["superiority", "non_inferiority", "equivalence"]
@@ -40,7 +42,7 @@ Verdict = Literal["win", "harm", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Boundary:
     """How a metric is tested: `alpha` is the risk of a wrong verdict over all looks.
 
     `tuned` is in units as if half of them had the candidate: for `always_valid` the number for which the
@@ -58,7 +60,7 @@ class Test:
         return self.alpha if self.mode == "always_valid" else bounded_level(self.alpha)
 
     @property
-    def mixture(self) -> float:
+    def mixing(self) -> float:
         """The g of the formula in units; of the nominal alpha in both modes."""
         return self.tuned * (HORIZONS if self.mode == "bounded" else 1) / spread(self.alpha)
 
@@ -67,9 +69,10 @@ class Test:
 class Effect:
     """A difference of means with its interval, the e-value against "no difference" and the units behind it.
 
-    Zero is outside of the interval exactly where the e-value is at least 1 / `Test.level`. `units` are
+    Zero is outside of the interval exactly where the e-value is at least 1 / `Boundary.level`. `units` are
     4 sum(n_c n_t / (n_c + n_t)): as if half of them had the candidate; pairs for `paired`. `error` is the
-    standard error. `shown` is False where the interval decides and is too rough to be printed.
+    standard error; `decided` says whether zero is outside. `shown` is False where the interval decides and is
+    too rough to be printed.
     """
 
     difference: float
@@ -77,11 +80,12 @@ class Effect:
     upper: float
     e_value: float
     units: float
-    error: float = math.nan
+    decided: bool = False
     shown: bool = True
+    error: float = math.nan
 
 
-def effect(strata: Iterable[Moments], test: Test, *, binary: bool) -> Effect | None:
+def effect(strata: Iterable[Moments], test: Boundary, *, binary: bool) -> Effect | None:
     """Return the effect over all strata that are through their burn-in; None before any is.
 
     Strata (steps of a ramp) are weighted by h = n_c n_t / (n_c + n_t) (Cochran-Mantel-Haenszel), so that a
@@ -101,12 +105,13 @@ def effect(strata: Iterable[Moments], test: Test, *, binary: bool) -> Effect | N
     squared = _squared_limit(units, test)
     middle = difference + squared * slope / 2
     half = math.sqrt(squared * max(0.0, pooled + slope * difference) + (squared * slope / 2) ** 2)
-    shown = not (binary and test.mode == "bounded") or sum(map(_events, settled)) >= EVENTS_TO_SHOW
+    shown = not (binary and test.mode == "bounded") or sum(map(_events, settled)) >= SHOWN_EVENTS
     e_value = _e_value(difference**2 / pooled, units, test)
-    return Effect(difference, middle - half, middle + half, e_value, units, error, shown)
+    decided = e_value >= 1 / test.level
+    return Effect(difference, middle - half, middle + half, e_value, units, decided, shown, error)
 
 
-def paired(moments: tuple[float, float, float], test: Test) -> Effect | None:
+def paired(moments: tuple[float, float, float], test: Boundary) -> Effect | None:
     """Return the effect on losses that both versions had on the same units; None before `PAIRS` of them.
 
     `moments` are those of d = loss of the candidate - loss of the control. The sum is normalised by the sum
@@ -121,16 +126,17 @@ def paired(moments: tuple[float, float, float], test: Test) -> Effect | None:
     squared = _squared_limit(number, test)
     half = math.sqrt(squared * variance / (1 - squared / number)) if squared < number else math.inf
     e_value = _e_value(total**2 / squares, number, test)
-    return Effect(mean, mean - half, mean + half, e_value, number, math.sqrt(variance))
+    decided = e_value >= 1 / test.level
+    return Effect(mean, mean - half, mean + half, e_value, number, decided, error=math.sqrt(variance))
 
 
-def verdict(effect: Effect, goal: Goal, direction: Direction, margin: float) -> Verdict:
+def verdict(found: Effect, goal: Goal, direction: Direction, margin: float) -> Verdict:
     """Return what an effect decides: win, harm, or nothing yet (""). `margin` d is in the metric's units.
 
     Superiority: all of the interval above zero wins, below zero harms; non-inferiority: above or below -d;
     equivalence: inside (-d, d) wins, outside of it harms. Where less is better (`down`) signs are flipped.
     """
-    low, high = (effect.lower, effect.upper) if direction == "up" else (-effect.upper, -effect.lower)
+    low, high = (found.lower, found.upper) if direction == "up" else (-found.upper, -found.lower)
     if goal == "equivalence":
         wins, harms = -margin < low and high < margin, low > margin or high < -margin
     else:
@@ -139,7 +145,7 @@ def verdict(effect: Effect, goal: Goal, direction: Direction, margin: float) -> 
     return "win" if wins else "harm" if harms else ""
 
 
-def relative(effect: Effect, control_mean: float, control_variance_of_mean: float) -> tuple[float, float, float]:
+def relative(found: Effect, control_mean: float, control_variance_of_mean: float) -> tuple[float, float, float]:
     """Return the difference as a share of the control's mean, with lower and upper limit: to show, not to decide.
 
     By the delta method for a ratio of independent means; the interval is wider or narrower than the absolute
@@ -147,10 +153,10 @@ def relative(effect: Effect, control_mean: float, control_variance_of_mean: floa
     """
     if control_mean == 0:
         return math.nan, math.nan, math.nan
-    ratio = effect.difference / control_mean
-    variance = effect.error**2 + control_variance_of_mean * (ratio**2 + 2 * ratio)
-    scale = math.sqrt(max(0.0, variance)) / effect.error / abs(control_mean) if effect.error else 1 / abs(control_mean)
-    below, above = effect.difference - effect.lower, effect.upper - effect.difference
+    ratio = found.difference / control_mean
+    variance = found.error**2 + control_variance_of_mean * (ratio**2 + 2 * ratio)
+    scale = math.sqrt(max(0.0, variance)) / found.error / abs(control_mean) if found.error else 1 / abs(control_mean)
+    below, above = found.difference - found.lower, found.upper - found.difference
     if control_mean < 0:
         below, above = above, below
     return ratio, ratio - below * scale, ratio + above * scale
@@ -191,15 +197,16 @@ def quantile_interval(histogram: Mapping[int, int], q: float, alpha: float) -> t
 
 
 def bounded_level(alpha: float) -> float:
-    """Return alpha' of a bounded test: between the computed ones log-log, which is right to 2 % of alpha'.
+    """Return alpha' of a bounded test; between the computed ones log-log, which is right to 2 % of alpha'.
 
     Raises:
         ValueError: alpha is not in the range of `LEVELS`.
     """
-    if not LEVELS[0][0] <= alpha <= LEVELS[-1][0]:
-        raise ValueError(f"alpha is {alpha:g}; a bounded test has one from {LEVELS[0][0]:g} to {LEVELS[-1][0]:g}")
-    alphas, levels = np.log(LEVELS).T
-    return float(np.exp(np.interp(math.log(alpha), alphas, levels)))
+    for (alpha_0, level_0), (alpha_1, level_1) in pairwise(LEVELS):
+        if alpha_0 <= alpha <= alpha_1:
+            part = math.log(alpha / alpha_0) / math.log(alpha_1 / alpha_0)
+            return math.exp(math.log(level_0) + math.log(level_1 / level_0) * part)
+    raise ValueError(f"alpha is {alpha:g}; a bounded test has one from {LEVELS[0][0]:g} to {LEVELS[-1][0]:g}")
 
 
 def _settled(one: Moments, *, binary: bool) -> bool:
@@ -244,14 +251,14 @@ def _binary_part(one: Moments) -> tuple[float, float, float, float]:
     return h * (mean_t - mean_c), variance, pooled, slope
 
 
-def _squared_limit(units: float, test: Test) -> float:
+def _squared_limit(units: float, test: Boundary) -> float:
     """Return the square of the |z| at which the e-value is 1 / level."""
-    g = test.mixture
+    g = test.mixing
     return (units + g) / units * math.log((units + g) / (g * test.level**2))
 
 
-def _e_value(squared: float, units: float, test: Test) -> float:
-    g = test.mixture
+def _e_value(squared: float, units: float, test: Boundary) -> float:
+    g = test.mixing
     return math.exp(min(LARGEST_LOG, math.log(g / (units + g)) / 2 + squared / 2 * units / (units + g)))
 
 
