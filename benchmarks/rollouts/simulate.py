@@ -79,7 +79,7 @@ def heavy_clients(random: Random, *, by_key: bool) -> bool:
     return False
 
 
-def delay(random: Random, bad: float, share: float = 0.05, base: float = 0.01) -> float:
+def delay(random: Random, bad: float, share: float = 0.05, base: float = 0.01, margin: float = 0.25) -> float:
     """Return how many requests the candidate gets before it is rolled back."""
     control = candidate = requests = 0
     weights = np.array([(1 - share) * base, share * bad])
@@ -88,7 +88,7 @@ def delay(random: Random, bad: float, share: float = 0.05, base: float = 0.01) -
         requests += int(waited)
         if random.random() < weights[1] / weights.sum():
             candidate += 1
-            if rate_log_e([Counts(control, candidate, share)], 0.25) >= math.log(1 / ALPHA):
+            if rate_log_e([Counts(control, candidate, share)], margin) >= math.log(1 / ALPHA):
                 return requests * share
         else:
             control += 1

@@ -2,9 +2,10 @@
 
 import click
 
-from mlapi.cli import rollout_report, rollout_start, rollout_status, rollout_verbs
+from mlapi.cli import rollout_plan, rollout_report, rollout_start, rollout_status, rollout_verbs
 
 COMMANDS = {
+    "plan": rollout_plan.plan,
     "start": rollout_start.start,
     "hold": rollout_start.hold,
     "status": rollout_status.status,

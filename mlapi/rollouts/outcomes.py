@@ -4,6 +4,7 @@ An outcome is on disk before it is acknowledged. Whether its id was given by a r
 enough, is read off the id itself; that it counts once, whoever tells it how often, is the ledger's matter.
 """
 
+import logging
 import math
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Literal
 
 import orjson
 
-from mlapi.errors import InvalidRequest, RolloutNotWritten
+from mlapi.errors import InvalidRequest, RegistryError, RolloutNotWritten
 from mlapi.registry.segments import Segments
 from mlapi.rollouts import prediction_id
 from mlapi.rollouts.counters import worker_name
@@ -27,6 +28,8 @@ REMEMBERED = 200_000
 CONFLICT = "told before with another value: that one stands"
 LOOK_SECONDS = 1.0
 """Ids of rollouts that are not known make us look for new ones, at most so often: anybody can make them up."""
+
+log = logging.getLogger("mlapi.rollouts")
 
 State = Literal["accepted", "duplicate", "late", "invalid"]
 
@@ -109,13 +112,19 @@ class Outcomes:
         if tag not in self._rollouts and self._clock() - self._looked > LOOK_SECONDS:
             self._looked = self._clock()
             for model in self._generations.store.folders():
-                for rollout in self._generations.all(model):
-                    secret = self._generations.secret(rollout)
-                    if secret is not None:
-                        self._rollouts[prediction_id.tag_of(rollout.id)] = rollout, secret
+                self._learn(model)
         if tag not in self._rollouts:
             raise InvalidRequest(["the prediction id was given by no rollout of this registry"])
         return self._rollouts[tag]
+
+    def _learn(self, model: str) -> None:
+        try:
+            for rollout in self._generations.all(model):
+                secret = self._generations.secret(rollout)
+                if secret is not None:
+                    self._rollouts[prediction_id.tag_of(rollout.id)] = rollout, secret
+        except (OSError, RegistryError) as error:  # one that is damaged must not cost the others their outcomes
+            log.warning("a rollout cannot be read", extra={"model": model, "error": str(error)})
 
     def _write(self, lines: dict[str, tuple[Rollout, list[bytes]]]) -> None:
         for rollout_id, (rollout, written) in lines.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlapi.rollouts import document
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.document import Guardrail, Metric, Shadow, Step
-from mlapi.rollouts.effects import BOUNDED
+from mlapi.rollouts.effects import LEVELS
 
 MOST_STEPS = 100
 MOST_KEYS = 8
@@ -16,7 +16,6 @@ LONGEST_WINDOW = 90 * 86400
 ALPHA_BUDGET = 0.05
 SOURCES = ("header:", "field:")
 TOLERANCE = 1e-9
-ALPHAS = tuple(alpha for alpha in BOUNDED if alpha <= ALPHA_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,8 @@ def _metric_faults(metric: Metric | None) -> list[str]:
         ("window_s", metric.window_s, f"seconds, above 0 and up to {LONGEST_WINDOW}",
          0 < metric.window_s <= LONGEST_WINDOW),
         ("alpha", metric.alpha, f"a number above 0 and up to {ALPHA_BUDGET}", 0 < metric.alpha <= ALPHA_BUDGET),
-        ("alpha", metric.alpha, f"{' or '.join(map(str, ALPHAS))} for mode bounded",
-         metric.mode != "bounded" or metric.alpha in ALPHAS),
+        ("alpha", metric.alpha, f"{LEVELS[0][0]} or more for mode bounded",
+         metric.mode != "bounded" or metric.alpha >= LEVELS[0][0]),
         ("margin", metric.margin, "a number above 0 for this goal", metric.goal == "superiority" or metric.margin > 0),
         ("max_samples", metric.max_samples, "units, above 0, for mode bounded",
          metric.mode != "bounded" or (metric.max_samples or 0) > 0),

@@ -80,7 +80,8 @@ def _decoded(text: str) -> bytes:
         data = base64.b64decode(text.encode("ascii") + b"=", altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         data = b""
-    if len(text) != LENGTH or len(data) != _SIGNED + _TAG:
+    respelled = base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text  # the last character has bits to spare
+    if len(text) != LENGTH or len(data) != _SIGNED + _TAG or respelled:
         raise InvalidRequest([f"the prediction id is none; expected {LENGTH} characters as the server gave them"])
     return data
 

@@ -101,21 +101,36 @@ def mean_shift(strata: Iterable[Moments], alpha: float, repeats: int = 1) -> Int
     settled = [one for one in strata if min(one.control[0], one.candidate[0]) >= BURN_IN]
     if not settled:
         return None
-    from scipy.special import lambertw  # noqa: PLC0415 (see srm_log_e)
-
     total, weight, variance = 0.0, 0.0, 0.0
     for one in settled:
-        (n_c, mean_c, var_c), (n_t, mean_t, var_t) = _summary(one.control), _summary(one.candidate)
+        (n_c, mean_c, var_c), (n_t, mean_t, var_t) = summary(one.control), summary(one.candidate)
         h = n_c * n_t / (n_c + n_t)
         total += h * (mean_t - mean_c)
         weight += h
         variance += h * h * (var_c / n_c + var_t / n_t)
     units = 4 * weight / repeats
-    tuned = SHIFT_UNITS / (-lambertw(-(alpha**2) / math.e, -1).real - 1)
+    tuned = SHIFT_UNITS / spread(alpha)
     error = math.sqrt(variance * repeats) / weight
     half = error * math.sqrt((units + tuned) / units * math.log((units + tuned) / (tuned * alpha**2)))
     difference = total / weight
     return Interval(difference, difference - half, difference + half)
+
+
+def spread(alpha: float) -> float:
+    """Return x such that a normal mixture of n/x is narrowest at n units: -W_{-1}(-alpha^2/e) - 1.
+
+    W is Lambert's function (Waudby-Smith et al., arXiv:2103.06476, appendix B.2); 8.21 at alpha .05.
+    """
+    from scipy.special import lambertw  # noqa: PLC0415 (see srm_log_e)
+
+    return float(-lambertw(-(alpha**2) / math.e, -1).real - 1)
+
+
+def summary(moments: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return number, mean and variance (n - 1) of moments: number, sum and sum of squares; number at least 2."""
+    number, total, squares = moments
+    mean = total / number
+    return number, mean, max(0.0, (squares - number * mean * mean) / (number - 1))
 
 
 def p_value(log_e: float) -> float:
@@ -131,9 +146,3 @@ def e_value(log_e: float) -> float:
 def _log_mean(logs: Sequence[float]) -> float:
     top = max(logs)
     return top + math.log(sum(math.exp(one - top) for one in logs) / len(logs))
-
-
-def _summary(moments: tuple[float, float, float]) -> tuple[float, float, float]:
-    number, total, squares = moments
-    mean = total / number
-    return number, mean, max(0.0, (squares - number * mean * mean) / (number - 1))

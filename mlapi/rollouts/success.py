@@ -57,7 +57,7 @@ def stand(metric: Metric, settled: Settled) -> Success:
     known = Success(settled.units, means, p_coverage=covered, conflicts=settled.conflicts)
     if found is None:
         return known
-    verdict = effects.verdict(found, metric.goal, metric.direction, metric.margin)
+    verdict = effects.verdict(found, metric.goal, metric.direction, metric.margin)  # type: ignore[arg-type]  # both are of the schema's words
     spent = metric.mode == "bounded" and found.units >= (metric.max_samples or 0)
     return Success(
         known.settled, means, verdict, found.units, found.difference, found.lower, found.upper, found.e_value,

@@ -39,9 +39,9 @@ def test_ids_sort_by_time_and_differ_within_a_millisecond() -> None:
 def test_one_changed_character_is_refused(at: int, character: str) -> None:
     text = prediction_id.sign(ONE, SECRET)
     forged = text[:at] + character + text[at + 1 :]
-    if prediction_id._decoded(forged) == prediction_id._decoded(text):  # the last one has two bits that mean nothing
+    if forged == text:
         return
-    with pytest.raises(InvalidRequest, match=r"signature is wrong|another rollout"):
+    with pytest.raises(InvalidRequest, match=r"signature is wrong|another rollout|is none"):
         prediction_id.read(forged, "ro_test", SECRET)
 
 

@@ -111,7 +111,7 @@ def test_a_release_ends_the_hold_once(running: Running) -> None:
     (Plan(srm_alpha=0.5), "srm_alpha"),
     (Plan(metric=Metric("m", "binary", 0.0)), "mde is 0.0; expected a number above 0"),
     (Plan(metric=Metric("m", "binary", 0.1, mode="bounded")), "max_samples is None; expected units"),
-    (Plan(metric=Metric("m", "binary", 0.1, mode="bounded", max_samples=9, alpha=0.02)), "alpha is 0.02"),
+    (Plan(metric=Metric("m", "binary", 0.1, mode="bounded", max_samples=9, alpha=0.0001)), "alpha is 0.0001"),
     (Plan(metric=Metric("m", "binary", 0.1, alpha=0.2)), "alpha is 0.2"),
     (Plan(metric=Metric("m", "continuous", 0.1)), "cap is missing"),
     (Plan(metric=Metric("m", "binary", 0.1, goal="equivalence")), "margin is 0.0"),
