@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 
 from mlapi.errors import ModelFailed, ModelNotReady
@@ -30,7 +29,7 @@ KEPT_SECONDS = 30 * 86400.0
 MOST_WAITING = 50_000
 FLUSH_SECONDS = 0.25
 MOST_CLASSES = 100
-MILLISECOND = 1_000_000
+MICROSECOND, MILLISECOND = 1_000, 1_000_000
 
 log = logging.getLogger("mlapi.rollouts")
 
@@ -142,25 +141,23 @@ def discard_old(generations: Generations, older_than: float = KEPT_SECONDS) -> i
 def line_of(one: _Exposure) -> bytes:
     """Return the line of an exposure, as docs/rollouts.md describes it."""
     told = one.assignment
-    line = {
+    line: dict[str, Any] = {
         "p": told.prediction_id, "t": one.at_ms, "g": told.generation, "s": told.step, "w": told.ppm, "a": told.arm,
         "f": int(told.fell_back), "u": told.unit, "k": f"{told.hashed:016x}",
-        "l": round(one.predict_ns / MILLISECOND, 4), "e": int(one.failed), "n": one.rows,
-        **({} if one.outputs is None else _answer(one.outputs)),
+        "l": one.predict_ns // MICROSECOND / 1000, "e": int(one.failed), "n": one.rows,
     }  # fmt: skip
+    if one.outputs is not None:
+        _put_answer(line, one.outputs)
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _answer(outputs: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the answer to one row: `y`, the first output that is no probability, and `q`, the probabilities."""
-    answer: dict[str, Any] = {}
+def _put_answer(line: dict[str, Any], outputs: Mapping[str, Array]) -> None:
+    """Add the answer to one row: `y`, the first output that is no probability, and `q`, the probabilities."""
     for name, array in outputs.items():
         if name == PROBABILITIES:
             if array.size <= MOST_CLASSES:
-                answer["q"] = array.reshape(-1).tolist()
-        elif "y" not in answer and array.size == 1:
-            value = array.reshape(-1)[0]
-            plain = value.item() if isinstance(value, np.generic) else value
-            if not isinstance(plain, bytes) and not (isinstance(plain, float) and not math.isfinite(plain)):
-                answer["y"] = plain
-    return answer
+                line["q"] = array.reshape(-1).tolist()
+        elif "y" not in line and array.size == 1:
+            value = array.item()
+            if not isinstance(value, bytes) and not (isinstance(value, float) and not math.isfinite(value)):
+                line["y"] = value

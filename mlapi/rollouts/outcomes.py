@@ -72,7 +72,7 @@ class Outcomes:
         now_ms = round(self._clock() * 1000)
         with self._lock:
             receipts, fresh = [], dict[str, Outcome]()
-            lines: dict[str, tuple[Rollout, list[bytes]]] = {}
+            parts: dict[str, tuple[Rollout, list[Outcome]]] = {}
             for one in outcomes:
                 receipt, rollout = self._judged(one, now_ms)
                 before = self._seen.get(one.prediction_id) or fresh.get(one.prediction_id)
@@ -80,10 +80,11 @@ class Outcomes:
                     receipt = Receipt("duplicate", "" if before == one else CONFLICT)
                 if rollout is not None and before != one:
                     fresh.setdefault(one.prediction_id, one)
-                    lines.setdefault(rollout.id, (rollout, []))[1].append(_line(one, now_ms))
+                    parts.setdefault(rollout.id, (rollout, []))[1].append(one)
                 receipts.append(receipt)
-            self._write(lines)
-            self._remember(fresh)
+            for rollout, told in parts.values():
+                self._write(rollout, b"".join(_line(one, now_ms) for one in told))
+                self._remember(told)
         return receipts
 
     def seal(self) -> None:
@@ -126,13 +127,12 @@ class Outcomes:
         except (OSError, RegistryError) as error:  # one that is damaged must not cost the others their outcomes
             log.warning("a rollout cannot be read", extra={"model": model, "error": str(error)})
 
-    def _write(self, lines: dict[str, tuple[Rollout, list[bytes]]]) -> None:
-        for rollout_id, (rollout, written) in lines.items():
-            try:
-                self._segment(rollout).append(b"".join(written))
-            except OSError as error:
-                self._segments.pop(rollout_id, None)
-                raise RolloutNotWritten(f"taking in outcomes of rollout '{rollout_id}'", error) from error
+    def _write(self, rollout: Rollout, lines: bytes) -> None:
+        try:
+            self._segment(rollout).append(lines)
+        except OSError as error:
+            self._segments.pop(rollout.id, None)
+            raise RolloutNotWritten(f"taking in outcomes of rollout '{rollout.id}'", error) from error
 
     def _segment(self, rollout: Rollout) -> Segments:
         if rollout.id not in self._segments:
@@ -140,9 +140,9 @@ class Outcomes:
             self._segments[rollout.id] = Segments(folder, worker_name())
         return self._segments[rollout.id]
 
-    def _remember(self, fresh: dict[str, Outcome]) -> None:
-        for name, one in fresh.items():
-            self._seen.setdefault(name, one)
+    def _remember(self, told: Sequence[Outcome]) -> None:
+        for one in told:
+            self._seen.setdefault(one.prediction_id, one)
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 

@@ -1,0 +1,102 @@
+"""The exposure log: a line an event, in files of this process, and never in a request's way."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlapi.inference.values import InferenceEvent
+from mlapi.registry.segments import Segments, discard_old
+from mlapi.registry.store import Store
+from mlapi.rollouts import exposures
+from mlapi.rollouts.document import Rollout
+from mlapi.rollouts.exposures import ExposureLog
+from mlapi.rollouts.generations import Generations
+
+Event = Callable[..., InferenceEvent]
+
+
+@pytest.fixture
+def log(tmp_path: Path, running: Callable[..., Rollout]) -> ExposureLog:
+    """Return a log of one rollout, `ro_test` of iris."""
+    rollout = running(500_000)
+    (tmp_path / "iris" / "1").mkdir(parents=True)
+    return ExposureLog(Generations(Store(tmp_path)), {"ro_test": rollout}.get, lambda: 1_800_000_000_123_456_789)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in sorted(folder.glob("iris/rollouts/*/exposures/*"))
+            for line in path.read_text().splitlines()]  # fmt: skip
+
+
+def test_a_line_has_what_the_page_says(log: ExposureLog, event: Event, tmp_path: Path) -> None:
+    outputs = {"predict": np.array([["a"]], dtype=object), "predict_proba": np.array([[0.25, 0.75]])}
+    log.observe(event(arm="candidate", unit="key", hashed=255, outputs=outputs, fell_back=True, step=1, ppm=10_000))
+    log.flush()
+    assert lines(tmp_path) == [{
+        "p": None, "t": 1_800_000_000_123, "g": 1, "s": 1, "w": 10_000, "a": "candidate", "f": 1, "u": "key",
+        "k": "00000000000000ff", "l": 2.0, "e": 1, "n": 1, "y": "a", "q": [0.25, 0.75],
+    }]  # fmt: skip
+
+
+@pytest.mark.parametrize(("outputs", "answer"), [
+    ({"predict": np.array([[1.5]])}, {"y": 1.5}), ({"predict": np.array([[3]])}, {"y": 3}),
+    ({"predict": np.array([[np.nan]])}, {}), ({"predict": np.array([[1.0, 2.0]])}, {}),
+    ({"predict_proba": np.full((1, 101), 1 / 101)}, {}), (None, {}),
+])  # fmt: skip
+def test_an_answer_is_kept_where_a_label_can_be_told_of_it(
+    log: ExposureLog, event: Event, tmp_path: Path, outputs: Any, answer: dict[str, Any],
+) -> None:
+    log.observe(event(outputs=outputs))
+    log.flush()
+    (line,) = lines(tmp_path)
+    assert {name: line[name] for name in ("y", "q") if name in line} == answer
+
+
+def test_pinned_requests_and_those_of_no_rollout_leave_none(log: ExposureLog, event: Event, tmp_path: Path) -> None:
+    log.observe(event(arm="pinned"))
+    log.flush()
+    assert lines(tmp_path) == []
+    log.observe(event(rollout="ro_gone"))
+    log.flush()
+    assert (lines(tmp_path), log.dropped) == ([], 1)
+
+
+def test_a_full_queue_drops_and_counts(log: ExposureLog, event: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposures, "MOST_WAITING", 3)
+    for _ in range(5):
+        log.observe(event())
+    assert log.dropped == 2
+
+
+def test_a_segment_that_is_full_is_sealed_and_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlapi.registry.segments.LARGEST", 5)
+    kept = Segments(tmp_path / "deep" / "folder", "w")
+    for _ in range(3):
+        kept.append(b"123456\n")
+    kept.seal()
+    kept.seal()
+    assert sorted(path.name for path in (tmp_path / "deep" / "folder").iterdir()) == [
+        f"w-0000000{number}.jsonl" for number in (1, 2, 3)
+    ]  # fmt: skip
+
+
+def test_a_segment_that_is_old_is_sealed(tmp_path: Path) -> None:
+    now = [0.0]
+    kept = Segments(tmp_path, "w", lambda: now[0])
+    kept.append(b"1\n")
+    now[0] = 601.0
+    kept.append(b"2\n")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".jsonl", ".open"]
+
+
+def test_old_segments_go_and_young_ones_and_other_files_stay(tmp_path: Path) -> None:
+    for name, age in (("a-1.jsonl", 100), ("b-1.open", 100), ("c-1.jsonl", 1), ("other", 100)):
+        (tmp_path / name).write_text("x" * 10)
+        os.utime(tmp_path / name, (0, (tmp_path / name).stat().st_mtime - age))
+    assert discard_old(tmp_path, 50) == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c-1.jsonl", "other"]
