@@ -1,17 +1,20 @@
 """`mlapi rollout status`, `watch` and `history`."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from time import sleep as pause_between
 
 import click
+from rich.live import Live
+from rich.text import Text
 
+from mlapi.cli import rollout_drawing
 from mlapi.cli.output import json_option, print_json, print_table, registry_option, stdout
 from mlapi.cli.rollout_desk import chosen, desk_of, id_option
 from mlapi.rollouts import picture, progress
-from mlapi.rollouts.buckets import BUCKETS
-from mlapi.rollouts.document import ROLLED_BACK
-from mlapi.rollouts.progress import ArmCounts, Progress
+from mlapi.rollouts.document import ROLLED_BACK, Rollout
+from mlapi.rollouts.generations import Generations
 
 FAILED = 1
 
@@ -29,11 +32,11 @@ def status(name: str, rollout_id: str | None, registry: Path, as_json: bool) -> 
       mlapi rollout status house-prices --json
     """
     desk = desk_of(registry)
-    stands = progress.of(desk.generations, chosen(desk, name, rollout_id))
+    rollout = chosen(desk, name, rollout_id)
     if as_json:
-        print_json(picture.of_progress(stands))
+        print_json(picture.of_progress(progress.of(desk.generations, rollout)))
     else:
-        _print(stands)
+        _print(desk.generations, rollout)
 
 
 @click.command("watch")
@@ -43,7 +46,7 @@ def status(name: str, rollout_id: str | None, registry: Path, as_json: bool) -> 
 @registry_option
 @json_option
 def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_json: bool) -> int:  # noqa: FBT001 (click passes flags by name)
-    """Follow the last rollout of NAME until it ends: one line a change, and the numbers at the end.
+    """Follow the last rollout of NAME until it ends: drawn anew on a terminal, one line a change in a pipe.
 
     Ends with 0 after a promotion or an abort, with 1 after a rollback, so that a script can wait for it.
     With --json it prints the final document.
@@ -53,21 +56,18 @@ def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_js
       mlapi rollout watch house-prices && echo promoted
     """
     desk = desk_of(registry)
-    rollout, told = chosen(desk, name, rollout_id), 0
-    while True:
-        for change in rollout.history[told:]:
-            if not as_json:
-                stdout.print(f"{change.at} {change.after} by {change.by}: {change.why}")
-        told = len(rollout.history)
-        if not rollout.is_active:
-            break
-        pause_between(every)
-        rollout = desk.generations.latest(name, rollout.id)
-    stands = progress.of(desk.generations, rollout)
+    rollout = chosen(desk, name, rollout_id)
     if as_json:
-        print_json(picture.of_progress(stands))
+        rollout = _followed(desk.generations, rollout, every, lambda _: None)
+        print_json(picture.of_progress(progress.of(desk.generations, rollout)))
+    elif stdout.is_terminal:
+        with Live(console=stdout, auto_refresh=False) as live:
+            rollout = _followed(desk.generations, rollout, every, lambda now: live.update(
+                Text("\n".join(_drawn(desk.generations, now))), refresh=True,
+            ))  # fmt: skip
     else:
-        _print(stands)
+        rollout = _followed(desk.generations, rollout, every, _Changes().tell)
+        _print(desk.generations, rollout)
     return FAILED if rollout.state == ROLLED_BACK else 0
 
 
@@ -96,28 +96,32 @@ def history(name: str, rollout_id: str | None, registry: Path, as_json: bool) ->
     print_table(["rollout", "generation", "at", "from", "to", "by", "why"], rows)
 
 
-def _print(stands: Progress) -> None:
-    rollout = stands.rollout
-    last = rollout.history[-1]
-    steps = " ".join(f"{step.ppm / BUCKETS:.2%}" for step in rollout.plan)
-    all_of = "all" if stands.converged else "not all"
-    following = f"{len(stands.workers)} workers, {all_of} at generation {rollout.generation}"
-    print_table(["", ""], [
-        ["rollout", f"{rollout.id} of {rollout.model}: version {rollout.control} to {rollout.candidate}"],
-        ["state", rollout.place + ("" if rollout.holds else ", released")],
-        ["share", f"{rollout.ppm / BUCKETS:.2%}" + (f" of the plan {steps}" if steps else "")],
-        ["last change", f"{last.at} by {last.by}: {last.why}"],
-        ["waits for", stands.waiting_for],
-        ["evidence", ", ".join(f"{name} {value:.4g}" for name, value in stands.evidence.plain().items())],
-        ["followed by", following],
-    ])  # fmt: skip
-    stdout.print()
-    columns = ["", "version", "requests", "keys", "errors", "invalid", "slow", "fell back", "mean", "p95 ms"]
-    versions = {"control": rollout.control, "candidate": rollout.candidate}
-    print_table(columns, [_row(name, versions[name], counts) for name, counts in stands.arms.items()])
+def _drawn(generations: Generations, rollout: Rollout) -> list[str]:
+    return rollout_drawing.lines(progress.of(generations, rollout))
 
 
-def _row(name: str, version: int, counts: ArmCounts) -> list[object]:
-    mean = None if counts.mean_score is None else f"{counts.mean_score:.6g}"
-    return [name, version, counts.requests, counts.keys, counts.errors, counts.invalid, counts.slow, counts.fell_back,
-            mean, counts.p95_ms]  # fmt: skip
+def _print(generations: Generations, rollout: Rollout) -> None:
+    for line in _drawn(generations, rollout):
+        stdout.print(line, soft_wrap=True)
+
+
+def _followed(generations: Generations, rollout: Rollout, every: float, look: Callable[[Rollout], None]) -> Rollout:
+    """Call `look` with each generation seen, every `every` seconds until the end, and return the last."""
+    look(rollout)
+    while rollout.is_active:
+        pause_between(every)
+        rollout = generations.latest(rollout.model, rollout.id)
+        look(rollout)
+    return rollout
+
+
+class _Changes:
+    """Prints each change once, as it is first seen."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def tell(self, rollout: Rollout) -> None:
+        for change in rollout.history[self._told :]:
+            stdout.print(f"{change.at} {change.after} by {change.by}: {change.why}")
+        self._told = len(rollout.history)
