@@ -9,7 +9,7 @@ CLIENTS := .venv-clients
 INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint type imports fast served coverage unit clients lowest reliability bench hot-reload lock clean
+.PHONY: help serve demo demo-rollout test lint type imports fast served coverage unit clients lowest reliability bench hot-reload lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ serve: $(VENV)/ready  ## serve the registry on 127.0.0.1:8000 (PORT=, BIND=), wi
 
 demo: $(VENV)/ready  ## publish the demo models that are missing
 	@$(VENV)/bin/mlapi demo
+
+demo-rollout: $(VENV)/ready  ## a bad version rolled back and a good one promoted, before your eyes; under three minutes
+	@$(VENV)/bin/python benchmarks/rollouts/demo.py
 
 test:  ## all that CI checks, two at a time: ruff, mypy, import contracts, pytest with newest and lowest libraries
 	@$(MAKE) --no-print-directory -j2 --output-sync=target fast lint served type imports lowest

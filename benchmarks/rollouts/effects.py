@@ -50,14 +50,16 @@ class Line:
     at_least: bool = False
 
 
-def rates(random: Random, share: float, rates: tuple[float, float], totals: np.ndarray) -> Path:
-    """Yield the looks of one run of a 0/1 metric."""
+def rates(
+    random: Random, share: float, rates: tuple[float, float], totals: np.ndarray, *, every: bool = False
+) -> Path:
+    """Yield the looks of one run of a 0/1 metric that could decide, or every one."""
     added = np.diff(totals, prepend=0)
     n_c = np.cumsum(added - random.binomial(added, share))
     n_t = totals - n_c
     arms = zip((n_c, n_t), rates, strict=True)
     sums = [(n, np.cumsum(random.binomial(np.diff(n, prepend=0), rate))) for n, rate in arms]
-    for at in _far([(n, hits, hits) for n, hits in sums]):
+    for at in range(len(totals)) if every else _far([(n, hits, hits) for n, hits in sums]):
         control, candidate = ((float(n[at]), float(hits[at]), float(hits[at])) for n, hits in sums)
         yield float(totals[at]), [Moments(control, candidate)]
 
@@ -76,10 +78,13 @@ def values(random: Random, share: float, draw: Callable[[Random, int], np.ndarra
 
 def ramp(random: Random) -> Path:
     """Yield the looks of a ramp in which the base rate drifts from 2 % to 20 %; nobody is better."""
+    def looks(most: int) -> np.ndarray:
+        return np.linspace(most / 40, most, 40).astype(int)
+
     done: list[Moments] = []
     for share, base, most in ((0.01, 0.10, 40_000), (0.05, 0.02, 40_000), (0.25, 0.2, 20_000), (0.5, 0.05, 20_000)):
         now: list[Moments] = []
-        for total, now in rates(random, share, (base, base), np.linspace(most / 40, most, 40).astype(int)):
+        for total, now in rates(random, share, (base, base), looks(most), every=True):
             yield total, [*done, *now]
         done += now
 
