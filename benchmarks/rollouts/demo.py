@@ -196,7 +196,8 @@ def _roll(
             time.sleep(0.5)
             rollout = generations.latest(MODEL, rollout.id)
             drawn = "\n".join(rollout_drawing.lines(progress.of(generations, rollout)))
-            live.update(Text(drawn, no_wrap=True, overflow="ellipsis"), refresh=console.is_terminal or not rollout.is_active)
+            text, is_due = Text(drawn, no_wrap=True, overflow="ellipsis"), console.is_terminal or not rollout.is_active
+            live.update(text, refresh=is_due)
     console.print(f"{rollout.state} after {time.monotonic() - begun:.1f} s")
     return rollout
 
