@@ -84,17 +84,16 @@ def _bar(part: float) -> str:
 def _arms(stands: Progress) -> list[str]:
     heads = ("version", "requests", "keys", "errors", "invalid", "slow", "fell back", "mean", "p95 ms")
     versions = {"control": stands.rollout.control, "candidate": stands.rollout.candidate}
-    return [_cells("", heads), *(_cells(name, _numbers(versions[name], arm)) for name, arm in stands.arms.items())]
+    rows = [("", heads), *((name, _numbers(versions[name], arm)) for name, arm in stands.arms.items())]
+    widths = [max(len(cells[at]) for _, cells in rows) for at in range(len(heads))]
+    return [" ".join([f"{name:<9}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))])
+            for name, cells in rows]  # fmt: skip
 
 
 def _numbers(version: int, arm: ArmCounts) -> tuple[str, ...]:
     counts = (arm.requests, arm.keys, arm.errors, arm.invalid, arm.slow, arm.fell_back)
     mean = "-" if arm.mean_score is None else f"{arm.mean_score:.6g}"
     return (str(version), *(str(count) for count in counts), mean, "-" if arm.p95_ms is None else f"{arm.p95_ms:.4g}")
-
-
-def _cells(label: str, cells: Sequence[str]) -> str:
-    return f"{label:<{LABEL}}" + "".join(f" {cell:>9}" for cell in cells)
 
 
 def _guardrails(stands: Progress) -> list[str]:

@@ -63,7 +63,7 @@ def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_js
     elif stdout.is_terminal:
         with Live(console=stdout, auto_refresh=False) as live:
             rollout = _followed(desk.generations, rollout, every, lambda now: live.update(
-                Text("\n".join(_drawn(desk.generations, now))), refresh=True,
+                Text("\n".join(_drawn(desk.generations, now)), no_wrap=False, overflow="fold"), refresh=True,
             ))  # fmt: skip
     else:
         rollout = _followed(desk.generations, rollout, every, _Changes().tell)
