@@ -9,6 +9,7 @@ from mlapi.inference.values import Target
 from mlapi.monitoring.statistics import Statistics
 from mlapi.registry import durable
 from mlapi.registry.follower import Follower
+from mlapi.registry.lines import Lines
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
@@ -21,6 +22,7 @@ from mlapi.rollouts.desk import Desk
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.router import Router, Told
+from mlapi.rollouts.shadowing import Shadower
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
 
@@ -41,6 +43,8 @@ class Services:
     desk: Desk
     rollouts: RolloutFollower
     controller: Controller
+    lines: Lines
+    shadower: Shadower
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
@@ -49,11 +53,14 @@ class Services:
         self.rollouts.start()
         self.controller.start()
         self.statistics.start()
+        self.lines.start()
+        self.shadower.start()
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""
         self.statistics.flush()
         self.rollouts.flush()
+        self.lines.flush()
 
 def _room(config: Config) -> int | None:
     """The bytes that each worker may fill with models of its own; None is any."""
@@ -77,7 +84,11 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     statistics = Statistics(shared, durable.swap)
     generations, router, counters = Generations(store), Router(live, told), Counters()
     rollouts = RolloutFollower(generations, router, counters)
-    watching = (statistics.observe, counters.observe, Breaker(rollouts.trip).observe, *observers)
+    lines = Lines()
+    shadower = Shadower(live, router.known, generations.folder, lines)
+    watching = (
+        statistics.observe, counters.observe, Breaker(rollouts.trip).observe, shadower.observe, *observers,
+    )
     plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
@@ -85,7 +96,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     live.left = explainers.forget
     return Services(
         config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
-        Controller(generations, router),
+        Controller(generations, router), lines, shadower,
     )
 
 

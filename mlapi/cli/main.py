@@ -37,6 +37,7 @@ COMMANDS = {
     "label": "Point a label to a version.",
     "unlabel": "Remove a label.",
     "rollout": "Move traffic from one version to the next, step by step.",
+    "shadow": "Ask a version copies of the requests, and compare.",
     "delete": "Retire a version.",
     "gc": "Free the bytes of retired versions and killed publishers.",
     "export": "Write a version into one archive file.",

@@ -135,6 +135,15 @@ def swap(path: Path, data: bytes) -> None:
     staged.rename(path)
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add whole lines to the end of a file that its writer alone may read, made where it is missing, and sync them."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(data)
+        file.flush()
+        os.fdatasync(descriptor)
+
+
 def claim(path: Path) -> bool:
     """Make an empty file that need not survive the machine; False where it is there already."""
     try:
