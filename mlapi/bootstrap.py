@@ -9,6 +9,7 @@ from mlapi.inference.values import Target
 from mlapi.monitoring.statistics import Statistics
 from mlapi.registry import durable
 from mlapi.registry.follower import Follower
+from mlapi.registry.lines import Lines
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
@@ -24,6 +25,7 @@ from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.outcomes import Outcomes
 from mlapi.rollouts.router import Router, Told
+from mlapi.rollouts.shadowing import Shadower
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
 
@@ -46,6 +48,8 @@ class Services:
     controller: Controller
     exposures: ExposureLog
     outcomes: Outcomes
+    lines: Lines
+    shadower: Shadower
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
@@ -55,6 +59,8 @@ class Services:
         self.controller.start()
         self.exposures.start()
         self.statistics.start()
+        self.lines.start()
+        self.shadower.start()
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""
@@ -62,6 +68,7 @@ class Services:
         self.rollouts.flush()
         self.exposures.flush()
         self.outcomes.seal()
+        self.lines.flush()
 
 
 def _room(config: Config) -> int | None:
@@ -87,7 +94,12 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     generations, router, counters = Generations(store), Router(live, told), Counters()
     rollouts = RolloutFollower(generations, router, counters)
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
-    watching = (statistics.observe, counters.observe, exposures.observe, Breaker(rollouts.trip).observe, *observers)
+    lines = Lines()
+    shadower = Shadower(live, router.known, generations.folder, lines)
+    watching = (
+        statistics.observe, counters.observe, exposures.observe, Breaker(rollouts.trip).observe, shadower.observe,
+        *observers,
+    )
     plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
@@ -95,7 +107,8 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     live.left = explainers.forget
     return Services(
         config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
-        Controller(generations, router, Bookkeeper(generations, shared)), exposures, Outcomes(generations),
+        Controller(generations, router, Bookkeeper(generations, shared)), exposures, Outcomes(generations), lines,
+        shadower,
     )
 
 

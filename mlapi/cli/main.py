@@ -38,6 +38,7 @@ COMMANDS = {
     "unlabel": "Remove a label.",
     "rollout": "Move traffic from one version to the next, step by step.",
     "outcome": "Tell what came of predictions.",
+    "shadow": "Ask a version copies of the requests, and compare.",
     "delete": "Retire a version.",
     "gc": "Free the bytes of retired versions and killed publishers.",
     "export": "Write a version into one archive file.",

@@ -36,8 +36,16 @@ def of_progress(progress: Progress, *, stale: bool = False) -> dict[str, Any]:
         "evidence": progress.evidence.plain(), "waiting_for": progress.waiting_for,
         "metric": rollout.metric and asdict(rollout.metric), "on_inconclusive": rollout.on_inconclusive,
         "effect": dict(progress.effect),
-        "history": [asdict(change) for change in rollout.history],
+        "history": [asdict(change) for change in rollout.history], **_shadow(rollout),
     }  # fmt: skip
+
+
+def _shadow(rollout: Rollout) -> dict[str, Any]:
+    """Return what a shadow was started with; nothing of a rollout that is none."""
+    if rollout.shadow is None:
+        return {}
+    given = asdict(rollout.shadow)
+    return {"shadow": {"rate": given.pop("ppm") / BUCKETS, **given}}
 
 
 def of_explanation(model: str, version: int, found: Explanation) -> dict[str, Any]:

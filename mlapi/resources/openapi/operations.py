@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from marshmallow import Schema
 
 from mlapi.schemas import invocations
-from mlapi.schemas.v1 import answers, outcomes, predict, rollouts
+from mlapi.schemas.v1 import answers, comparison, outcomes, predict, report, rollouts
 from mlapi.schemas.v1 import documents as v1
 from mlapi.schemas.v1.examples import Examples
 from mlapi.schemas.v2 import documents as v2
@@ -72,7 +72,8 @@ OPERATIONS: Mapping[str, Operation] = {
         V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Start, done=201,
     ),
     "v1-rollout": Operation(V1, "get", rollouts.Rollout, (404, 500)),
-    "v1-rollout-report": Operation(V1, "get", rollouts.Report, (404, 500)),
+    "v1-comparison": Operation(V1, "get", comparison.Comparison, (404, 500)),
+    "v1-rollout-report": Operation(V1, "get", report.Report, (404, 500)),
     "v1-rollout-verb": Operation(
         V1, "post", rollouts.Rollout, (*BODY, 404, 409, 500, 503), rollouts.Why, optional=True,
     ),

@@ -12,14 +12,15 @@ from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.v1.paths import MODEL
 from mlapi.rollouts import document as rollout_document
-from mlapi.rollouts import explanation, picture, progress
+from mlapi.rollouts import explanation, pairs, picture, progress
 from mlapi.rollouts import report as reports
 from mlapi.rollouts.buckets import BUCKETS
 from mlapi.rollouts.desk import VERBS, Desk
-from mlapi.rollouts.document import Guardrail, Metric, Step
+from mlapi.rollouts.document import Guardrail, Metric, Shadow, Step
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Router
-from mlapi.schemas.v1 import rollouts
+from mlapi.schemas.v1 import comparison, rollouts
+from mlapi.schemas.v1 import report as report_schema
 from mlapi.serving.dataplane import DataPlane
 
 ROLLOUTS = "/v1/rollouts"
@@ -32,7 +33,7 @@ PAGE = {
 }
 """The page has a style sheet of its own and nothing else; it loads and runs nothing."""
 
-_REPORT = rollouts.Report()
+_REPORT, _COMPARED = report_schema.Report(), comparison.Comparison()
 _LIST, _ONE, _ASSIGNED = rollouts.RolloutList(), rollouts.Rollout(), rollouts.Assignment()
 
 
@@ -43,6 +44,7 @@ def install(api: Api, desk: Desk, router: Router, plane: DataPlane, limit: int) 
     api.add_resource(Rollouts, ROLLOUTS, endpoint="v1-rollouts", resource_class_kwargs=needs)
     api.add_resource(Start, ROLLOUTS, endpoint="v1-rollout-start", resource_class_kwargs=needs)
     api.add_resource(Rollout, one, endpoint="v1-rollout", resource_class_kwargs=needs)
+    api.add_resource(Comparison, f"{one}/comparison", endpoint="v1-comparison", resource_class_kwargs=needs)
     api.add_resource(Report, f"{one}/report", endpoint="v1-rollout-report", resource_class_kwargs=needs)
     api.add_resource(Verb, f"{one}:<segment:verb>", endpoint="v1-rollout-verb", resource_class_kwargs=needs)
     asks = {"desk": desk, "plane": plane}
@@ -101,6 +103,15 @@ class Rollout(_OfDesk):
     def get(self, rollout: str) -> Response:
         """Return how it stands: its state and plan, who follows it, what each arm came to, its history."""
         return self._standing(rollout)
+
+
+class Comparison(_OfDesk):
+    """The two versions of a shadow, compared."""
+
+    def get(self, rollout: str) -> Response:
+        """Return how often and by how much they disagree so far, and how they fared; without pairs no numbers."""
+        known = self._desk.generations.find(rollout)
+        return document(_COMPARED, pairs.picture(known, pairs.comparison_of(self._desk.generations, known)))
 
 
 class Report(_OfDesk):
@@ -165,6 +176,9 @@ def _plan(order: rollouts.Order) -> Plan:
         ),
         "keys": order.keys, "srm_alpha": order.srm_alpha, "on_pause": order.on_pause, "on_finish": order.on_finish,
         "max_duration_s": order.max_duration_s, "on_inconclusive": order.on_inconclusive,
+        "shadow": None if order.shadow is None else Shadow(
+            round(order.shadow.rate * BUCKETS), order.shadow.core_share, order.shadow.tolerance, order.shadow.segments,
+        ),
         "metric": None if order.metric is None else Metric(**asdict(order.metric)),
     }  # fmt: skip
     return replace(Plan(), **{name: value for name, value in given.items() if value is not None})

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import checked
 from mlapi.schemas.members import Answer, Number, Strict, Truth, Whole
+from mlapi.schemas.v1.comparison import Shadow, ShadowOrder
 
 LARGEST_VERSION = 2**63 - 1
 LONGEST_WHY = 500
@@ -66,6 +67,7 @@ class Order:
     metric: MetricOrder | None
     on_inconclusive: str | None
     why: str
+    shadow: ShadowOrder | None
 
 
 def load(data: bytes) -> Order:
@@ -161,6 +163,13 @@ class Start(Strict):
     metric = fields.Nested(Metric, load_default=None, allow_none=True)
     on_inconclusive = fields.String(load_default=None, validate=validate.OneOf(("pause", "promote", "roll_back")))
     why = fields.String(load_default="", validate=validate.Length(max=LONGEST_WHY))
+    shadow = fields.Nested(Shadow, load_default=None, allow_none=True)
+
+    @validates_schema
+    def _one_of_both(self, data: dict[str, Any], **_: object) -> None:
+        if data.get("plan") is not None and data.get("shadow") is not None:
+            msg = "expected a plan or a shadow, got both"
+            raise ValidationError(msg, "shadow")
 
     @post_load
     def _value(self, data: dict[str, Any], **_: object) -> Order:
@@ -252,25 +261,8 @@ class Rollout(Summary):
     metric = fields.Nested(Metric, required=True, allow_none=True)
     on_inconclusive = fields.String(required=True)
     effect = fields.Dict(fields.String(), fields.Float(), required=True)
+    shadow = fields.Nested(Shadow)
     history = fields.List(fields.Nested(Change), required=True)
-
-
-class Section(Answer):
-    """A part of a report: what it means, a table, and a chart in SVG."""
-
-    heading = fields.String(required=True)
-    text = fields.String(required=True)
-    columns = fields.List(fields.String(), required=True)
-    rows = fields.List(fields.List(fields.String()), required=True)
-    drawing = fields.String(required=True)
-
-
-class Report(Answer):
-    """GET /v1/rollouts/ID/report."""
-
-    title = fields.String(required=True)
-    sentence = fields.String(required=True)
-    sections = fields.List(fields.Nested(Section), required=True)
 
 
 class Assignment(Answer):

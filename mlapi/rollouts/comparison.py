@@ -1,0 +1,207 @@
+"""What a shadow came to: how often two versions disagree and by how much, from pairs of their answers.
+
+A pair is one request. It disagrees where any row does; its difference is the mean over its rows.
+Differences are candidate minus control; values that are no numbers differ by 1 where they are not the same.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlapi.rollouts.document import LABELLED, Rollout
+from mlapi.rollouts.statistics import Counts, srm_log_e
+
+ALPHA = 0.05
+WORST = 20
+MOST_SEGMENTS = 20
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+BISECTIONS = 30
+LEAST_PROBABILITY = 1e-15
+
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one request; `candidate` is None where it failed with `error`.
+
+    Times are milliseconds of the models; `chances` are the probabilities of the last class, of control and
+    candidate, None where unknown; `segments` are the values of the declared inputs.
+    """
+
+    prediction_id: str | None
+    control: Values
+    candidate: Values | None
+    control_ms: float
+    candidate_ms: float
+    error: str | None = None
+    segments: Mapping[str, str] | None = None
+    chances: tuple[float | None, float | None] = (None, None)
+    inputs: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, with an interval that covers the true share at all times with probability 1 - alpha."""
+
+    count: int
+    of: int
+    share: float | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Candidate's loss minus control's on the labelled pairs: number, mean and standard error of the mean."""
+
+    metric: str
+    number: int
+    mean: float | None
+    standard_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The report of a shadow; what cannot be said yet, such as a mean of nothing, is None."""
+
+    pairs: int
+    dropped: int
+    disagreement: Share
+    mean_difference: float | None
+    mean_absolute_difference: float | None
+    quantiles: Mapping[str, float]
+    errors: int
+    error_examples: tuple[str, ...]
+    invalid: int
+    control_ms: tuple[float | None, float | None]
+    candidate_ms: tuple[float | None, float | None]
+    segments: Mapping[str, Share]
+    worst: tuple[tuple[float, Pair], ...]
+    losses: Losses | None
+
+
+def compare(
+    pairs: Iterable[Pair], dropped: int, rollout: Rollout, labels: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Return the report on all pairs of a rollout; `labels` are outcomes by prediction id."""
+    known, tolerance = list(pairs), 0.0 if rollout.shadow is None else rollout.shadow.tolerance
+    judged = [(pair, gaps) for pair in known if pair.candidate is not None and (gaps := _gaps(pair)) is not None]
+    means = np.array([float(np.mean(gaps)) for _, gaps in judged])
+    sizes = np.array([float(np.max(np.abs(gaps))) for _, gaps in judged])
+    apart = [size > tolerance for size in sizes.tolist()]
+    errors = [pair.error for pair in known if pair.error is not None]
+    worst = sorted(range(len(judged)), key=lambda at: -sizes[at])[:WORST]
+    return Comparison(
+        len(known), dropped, _share(sum(apart), len(apart), ALPHA), _mean(means),
+        _mean(np.array([float(np.mean(np.abs(gaps))) for _, gaps in judged])), _quantiles(means),
+        len(errors), tuple(dict.fromkeys(errors))[:5], len(known) - len(errors) - len(judged),
+        _times([pair.control_ms for pair in known]),
+        _times([pair.candidate_ms for pair in known if pair.error is None]),
+        _by_segment([pair for pair, _ in judged], apart),
+        tuple((float(sizes[at]), judged[at][0]) for at in worst if apart[at]), _losses(known, rollout, labels or {}),
+    )  # fmt: skip
+
+
+def proportion_interval(bad: int, number: int, alpha: float) -> tuple[float, float]:
+    """Return a confidence sequence of a proportion at `bad` of `number`: it may be looked at at any time.
+
+    All proportions whose log e-value, that of `srm_log_e` with two cells, is below log(1/alpha) (Lindon &
+    Malek, arXiv:2011.03567; Ville's inequality).
+    """
+    if number == 0:
+        return 0.0, 1.0
+    middle = min(max(bad / number, 1e-9), 1 - 1e-9)
+
+    def refused(share: float) -> bool:
+        return srm_log_e([Counts(number - bad, bad, share)]) >= math.log(1 / alpha)
+
+    return (0.0 if bad == 0 else _edge(refused, 0.0, middle)), (1.0 if bad == number else _edge(refused, 1.0, middle))
+
+
+def _edge(refused: Callable[[float], bool], outside: float, inside: float) -> float:
+    """Return where `refused` ends between a share outside and one inside, found by halving."""
+    for _ in range(BISECTIONS):
+        middle = (outside + inside) / 2
+        if refused(middle):
+            outside = middle
+        else:
+            inside = middle
+    return outside
+
+
+def _gaps(pair: Pair) -> list[float] | None:
+    """Return the difference of each value; None where the answers have other shapes, or hold what is no number."""
+    answer = pair.candidate or ()
+    if len(answer) != len(pair.control) or not answer or None in answer or None in pair.control:
+        return None
+    return [_gap(was, now) for was, now in zip(pair.control, answer, strict=True)]
+
+
+def _gap(was: object, now: object) -> float:
+    if isinstance(was, int | float) and isinstance(now, int | float):
+        return float(now) - float(was)
+    return float(was != now)
+
+
+def _share(count: int, of: int, alpha: float) -> Share:
+    lower, upper = proportion_interval(count, of, alpha)
+    return Share(count, of, count / of if of else None, lower, upper)
+
+
+def _by_segment(pairs: Sequence[Pair], apart: Sequence[bool]) -> dict[str, Share]:
+    """Return the disagreement by segment value, the most frequent ones, their intervals valid together."""
+    counts: dict[str, list[int]] = {}
+    for pair, is_apart in zip(pairs, apart, strict=True):
+        for name, value in (pair.segments or {}).items():
+            count = counts.setdefault(f"{name}={value}", [0, 0])
+            count[0] += is_apart
+            count[1] += 1
+    kept = sorted(counts.items(), key=lambda item: (-item[1][1], item[0]))[:MOST_SEGMENTS]
+    return {name: _share(bad, of, ALPHA / MOST_SEGMENTS) for name, (bad, of) in kept}
+
+
+def _losses(pairs: Sequence[Pair], rollout: Rollout, labels: Mapping[str, Any]) -> Losses | None:
+    """Return the paired losses: a label does not depend on which model answered, so both losses are known."""
+    if rollout.metric is None or rollout.metric.kind not in LABELLED:
+        return None
+    kind, found = rollout.metric.kind, []
+    for pair in pairs:
+        if pair.prediction_id is not None and pair.prediction_id in labels:
+            label = labels[pair.prediction_id]
+            was, now = _loss(kind, pair.control, pair.chances[0], label), _loss(
+                kind, pair.candidate or (), pair.chances[1], label)  # fmt: skip
+            if was is not None and now is not None:
+                found.append(now - was)
+    error = float(np.std(found, ddof=1) / math.sqrt(len(found))) if len(found) > 1 else None
+    return Losses(kind, len(found), _mean(np.array(found)), error)
+
+
+def _loss(kind: str, answer: Values, chance: float | None, label: Any) -> float | None:  # noqa: ANN401 (a class or a number)
+    """Return the loss of an answer of one row; None where it has none. Log loss: labels 0 and 1, 1 the last class."""
+    if kind == "log_loss":
+        if chance is None or label not in (0, 1):
+            return None
+        return -math.log(max(chance if label else 1 - chance, LEAST_PROBABILITY))
+    if len(answer) != 1 or answer[0] is None:
+        return None
+    if kind == "accuracy":
+        return float(answer[0] != label)
+    is_number = isinstance(answer[0], int | float) and isinstance(label, int | float)
+    return (answer[0] - label) ** 2 if is_number else None
+
+
+def _mean(values: "np.ndarray[Any, Any]") -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _quantiles(values: "np.ndarray[Any, Any]") -> dict[str, float]:
+    return {f"{at:g}": float(np.quantile(values, at)) for at in QUANTILES} if len(values) else {}
+
+
+def _times(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return p50 and p95."""
+    return (float(np.quantile(values, 0.5)), float(np.quantile(values, 0.95))) if values else (None, None)
