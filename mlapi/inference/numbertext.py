@@ -10,6 +10,8 @@ from mlapi.inference.values import Array
 KEPT = 2**23
 """Bytes of text up to which a parser is kept for the next one; it holds a multiple of what it read."""
 
+_OPENING = ord("[")
+
 DTYPES = {"d": "<f8", "i": "<i8", "u": "<u8"}
 """What simdjson calls a buffer's numbers, to numpy's dtype; it refuses what does not fit the integers exactly."""
 
@@ -33,6 +35,11 @@ def numbers(text: str | memoryview, lists: int, kind: str) -> Array | None:
     finally:
         if not _spare and len(text) <= KEPT:
             _spare.append(parser)
+
+
+def lists_in(text: memoryview) -> int:
+    """Return how many opening brackets stand in `text`; bytes are counted a few times faster so than by `count`."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _OPENING))
 
 
 def _read(parser: simdjson.Parser, text: str | memoryview, lists: int, kind: str) -> Array | None:

@@ -33,8 +33,8 @@ class Lifted:
         `kind` is one of numbertext.DTYPES.
         """
         place = self.places[mark]
-        lists = self.data.count(b"[", place.start + 1, place.stop)
-        return numbertext.numbers(memoryview(self.data)[place], lists, kind)
+        text = memoryview(self.data)[place]
+        return numbertext.numbers(text, numbertext.lists_in(text) - 1, kind)
 
 
 def lift(

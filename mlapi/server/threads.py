@@ -36,8 +36,8 @@ class Threads:
             threading.Thread(target=self._work, name=f"mlapi-request-{number}", daemon=True).start()
 
     def submit(self, job: Job) -> bool:
-        """Take a job, or tell that there is no room."""
-        if len(self._pending) >= self._most:
+        """Take a job, or tell that there is no room, or no thread that will ever come to it."""
+        if len(self._pending) >= self._most or len(self._hung()) >= self._count:
             return False
         self._pending.add(job)
         self._queue.put(job)

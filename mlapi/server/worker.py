@@ -29,6 +29,7 @@ from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
 from mlapi.server.heads import Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
 from mlapi.server.threads import Job, Threads
+from mlapi.server.turns import Turns
 
 TICK_SECONDS = 0.1
 SWITCH_SECONDS = 0.001
@@ -51,6 +52,12 @@ MOST_ACCEPTED = 8
 
 LEAVE_SECONDS = 5.0
 """How long a process whose threads are stuck waits for its other requests."""
+
+TURN_SECONDS = 30.0
+"""How long it waits for another to be replaced before it: that one may not come back."""
+
+TURNS = Turns()
+"""Made where this module is imported first, which is before the fork."""
 
 log = logging.getLogger("mlapi.server")
 
@@ -83,6 +90,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._threads = Threads(self.cfg.threads, config.queue)
         self._express = Express(self.wsgi, services.plane)
         self._lane_is_open = config.express == "on"
+        self._stuck_since: float | None = None
         self.loop.run_until_complete(self._serve())
         self.loop.close()
         if self._threads.hung:  # the interpreter would wait for what they hold
@@ -103,19 +111,29 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             heads = Heads(self.cfg, listener.getsockname(), self._express.route)
             listener.setblocking(False)  # noqa: FBT003 (the socket module takes it by position only)
             self.loop.add_reader(listener.sock.fileno(), self._accept, listener.sock, heads, context)
+        TURNS.give()
         stuck = False
         while self.alive and not stuck:
             self.notify()
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
             self._sweep(now)
-            stuck = self._threads.is_stuck(now, self._deadline)
+            stuck = self._is_replaced(now)
             if os.getppid() != self.ppid:
                 log.warning("the parent process is gone; leaving")
                 break
         if stuck:
             log.error("requests do not come back from their threads; this process is replaced")
         await self._drain(LEAVE_SECONDS if stuck else float(self.cfg.graceful_timeout))
+
+    def _is_replaced(self, now: float) -> bool:
+        """Tell whether the threads are stuck and it is this process's turn; until then its loop still answers."""
+        if not self._threads.is_stuck(now, self._deadline):
+            self._stuck_since = None
+            return False
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return TURNS.take() or now - self._stuck_since > TURN_SECONDS
 
     async def _drain(self, seconds: float) -> None:
         """Take no more connections; end as soon as all answers are out, or when the time is over."""

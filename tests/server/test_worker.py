@@ -268,6 +268,24 @@ def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
     assert ask(server, post("/v1/models/hanging:predict", b'{"instances": [[1, 1]]}')) == 200
 
 
+def test_of_two_workers_that_hang_the_second_is_replaced_when_the_first_is_back(
+    serve: Serve, registry: Path, hanging: Path,
+) -> None:
+    server = serve(registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="2", MLAPI_THREADS="1", MLAPI_QUEUE="20",
+                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    looks = (workers(server) for _ in range(LOOKS) if ask(server, get("/readyz")) == 200)
+    first = next(found for found in looks if len(found) == 2)
+    with contextlib.ExitStack() as stack:
+        while len(first & workers(server)) == len(first):  # whichever takes a connection, in the end both are hit
+            client = stack.enter_context(Client(server))
+            client.send(post("/v1/models/hanging:predict", b'{"instances": [[666, 1]]}'))
+            assert ask(server, get("/readyz")) == 200
+        assert all(gone(pid, within=30) for pid in first)
+    said = re.findall(r"process is replaced|registry ready", server.log.read_text())
+    ready, replaced = "registry ready", "process is replaced"
+    assert said[:5] == [ready, ready, replaced, ready, replaced]
+
+
 def test_a_worker_leaves_when_its_parent_is_killed(serve: Serve, registry: Path) -> None:
     server = serve(registry)
     orphans = workers(server)
