@@ -31,6 +31,7 @@ RATIO = 1.04
 _LOG_RATIO = math.log(RATIO)
 BAD = ("errors", "invalid", "slow")
 PROBABILITIES = "predict_proba"
+FEW = 16
 
 
 class Stratum(NamedTuple):
@@ -186,12 +187,24 @@ def _judged(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
 
     For probabilities it is the mean of the last class, which of two classes is the one that is asked about.
     """
-    numbers = {name: array for name, array in outputs.items() if array.dtype.kind in "fiub"}
-    invalid = any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in numbers.values())
-    chosen = numbers.get(PROBABILITIES, next(iter(numbers.values()), None))
+    chosen, invalid = None, False
+    for name, array in outputs.items():
+        kind = array.dtype.kind
+        if kind not in "fiub":
+            continue
+        invalid = invalid or (kind == "f" and not _is_finite(array))
+        if chosen is None or name == PROBABILITIES:
+            chosen = array
     if chosen is None or invalid or not chosen.size:
         return None, invalid
-    return float(chosen[:, -1].mean()), invalid
+    return float(chosen[0, -1] if len(chosen) == 1 else chosen[:, -1].mean()), invalid
+
+
+def _is_finite(array: Array) -> bool:
+    """Tell whether all numbers are finite; a few of them Python looks at faster than numpy."""
+    if array.size <= FEW:
+        return all(map(math.isfinite, array.ravel().tolist()))
+    return bool(np.isfinite(array).all())
 
 
 def _bucket(nanoseconds: int) -> int:
