@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from mlapi.cli.metric_option import metric_of
 from mlapi.cli.output import json_option, print_json, print_table, registry_option, say, stdout
 from mlapi.cli.rollout_desk import chosen, desk_of, id_option, who, why_option
 from mlapi.errors import RolloutConflict
@@ -42,6 +43,8 @@ def command() -> None:
 @click.option("--tolerance", type=click.FloatRange(0), default=0.0, show_default=True,
               help="Numbers that differ by more disagree.")  # fmt: skip
 @click.option("--segment", "segments", multiple=True, metavar="COLUMN", help="Split the report by this input.")
+@click.option("--metric", metavar="NAME,KIND,mde=D[,...]",
+              help="Compare losses on labels that are told later: see 'mlapi rollout start --help'.")  # fmt: skip
 @click.option("--key", "keys", multiple=True, metavar="SOURCE",
               help="Who asks: header:NAME or field:PATH. Default: header:X-User-Id")  # fmt: skip
 @why_option
@@ -49,7 +52,7 @@ def command() -> None:
 @json_option
 def start(
     name: str, candidate: int, control: int | None, rate: float, core_share: float, tolerance: float,
-    segments: tuple[str, ...], keys: tuple[str, ...], why: str, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
+    segments: tuple[str, ...], metric: str | None, keys: tuple[str, ...], why: str, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:
     """Ask CANDIDATE of NAME copies of the requests that name no version; the control answers them all.
 
@@ -57,9 +60,10 @@ def start(
     Examples:
       mlapi shadow start house-prices 3
       mlapi shadow start house-prices 3 --rate 0.2 --tolerance 500 --segment city
+      mlapi shadow start churn 4 --metric loss,log_loss,mde=0.01,window=30d
     """
     shadow = Shadow(round(rate * BUCKETS), core_share, tolerance, segments)
-    plan = Plan(shadow=shadow, keys=keys or Plan().keys)
+    plan = Plan(shadow=shadow, keys=keys or Plan().keys, metric=None if metric is None else metric_of(metric))
     desk = desk_of(registry)
     started = desk.start(name, candidate, control, plan, (who(), why or "started in the shadow"))
     text = f"{name}: {started.id} asks version {started.candidate} {rate:.2%} of what version {started.control} answers"
@@ -125,8 +129,9 @@ def _told(rollout: Rollout, found: Comparison) -> None:
              (("control", found.control_ms), ("candidate", found.candidate_ms))]  # fmt: skip
     print_table(["ms", "p50", "p95"], times)
     if found.losses is not None:
-        stdout.print(f"{found.losses.metric}: loss changes by {_number(found.losses.mean)}, standard error "
-                     f"{_number(found.losses.standard_error)}, {found.losses.number} labels")  # fmt: skip
+        lost = found.losses
+        stdout.print(f"{lost.metric}: loss changes by {_number(lost.mean)} ({_number(lost.lower)} to "
+                     f"{_number(lost.upper)} at any time), {lost.number} labels")  # fmt: skip
     for example in found.error_examples:
         stdout.print(f"error: {example}")
 

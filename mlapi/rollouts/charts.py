@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 24
+LEFT, RIGHT, TOP, BOTTOM = 84, 16, 12, 24
 TICKS = 4
 
 

@@ -5,21 +5,22 @@ Differences are candidate minus control; values that are no numbers differ by 1 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mlapi.rollouts.document import LABELLED, Rollout
-from mlapi.rollouts.statistics import Counts, srm_log_e
+from mlapi.rollouts.document import LABELLED, Metric, Rollout
+from mlapi.rollouts.effects import Boundary, paired, proportion_interval
 
 ALPHA = 0.05
 WORST = 20
 MOST_SEGMENTS = 20
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-BISECTIONS = 30
 LEAST_PROBABILITY = 1e-15
+FIXED_PAIRS = 7.85
+"""(z.975 + z.8)^2: pairs that a test at one moment needs to see a mean of one standard deviation."""
 
 Values = tuple[Any, ...]
 
@@ -56,12 +57,18 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Candidate's loss minus control's on the labelled pairs: number, mean and standard error of the mean."""
+    """Candidate's loss minus control's on the labelled pairs, less is better: number, mean and its standard error.
+
+    `lower` and `upper` cover the true mean at all times with probability 1 - alpha of the metric; None before a
+    hundred pairs.
+    """
 
     metric: str
     number: int
     mean: float | None
     standard_error: float | None
+    lower: float | None = None
+    upper: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,33 +111,6 @@ def compare(
         _by_segment([pair for pair, _ in judged], apart),
         tuple((float(sizes[at]), judged[at][0]) for at in worst if apart[at]), _losses(known, rollout, labels or {}),
     )  # fmt: skip
-
-
-def proportion_interval(bad: int, number: int, alpha: float) -> tuple[float, float]:
-    """Return a confidence sequence of a proportion at `bad` of `number`: it may be looked at at any time.
-
-    All proportions whose log e-value, that of `srm_log_e` with two cells, is below log(1/alpha) (Lindon &
-    Malek, arXiv:2011.03567; Ville's inequality).
-    """
-    if number == 0:
-        return 0.0, 1.0
-    middle = min(max(bad / number, 1e-9), 1 - 1e-9)
-
-    def refused(share: float) -> bool:
-        return srm_log_e([Counts(number - bad, bad, share)]) >= math.log(1 / alpha)
-
-    return (0.0 if bad == 0 else _edge(refused, 0.0, middle)), (1.0 if bad == number else _edge(refused, 1.0, middle))
-
-
-def _edge(refused: Callable[[float], bool], outside: float, inside: float) -> float:
-    """Return where `refused` ends between a share outside and one inside, found by halving."""
-    for _ in range(BISECTIONS):
-        middle = (outside + inside) / 2
-        if refused(middle):
-            outside = middle
-        else:
-            inside = middle
-    return outside
 
 
 def _gaps(pair: Pair) -> list[float] | None:
@@ -177,7 +157,18 @@ def _losses(pairs: Sequence[Pair], rollout: Rollout, labels: Mapping[str, Any]) 
             if was is not None and now is not None:
                 found.append(now - was)
     error = float(np.std(found, ddof=1) / math.sqrt(len(found))) if len(found) > 1 else None
-    return Losses(kind, len(found), _mean(np.array(found)), error)
+    return Losses(kind, len(found), _mean(np.array(found)), error, *_limits(np.array(found), rollout.metric))
+
+
+def _limits(found: "np.ndarray[Any, Any]", metric: Metric) -> tuple[float | None, float | None]:
+    """Return the interval of the mean, tuned for the least difference worth finding; None where it is not bounded."""
+    squares = float((found**2).sum())
+    tuned = max(1.0, FIXED_PAIRS * squares / max(1, len(found)) / metric.mde**2)
+    moments = (float(len(found)), float(found.sum()), squares)
+    effect = paired(moments, Boundary(metric.alpha, "always_valid", tuned))
+    if effect is None or not math.isfinite(effect.lower + effect.upper):
+        return None, None
+    return effect.lower, effect.upper
 
 
 def _loss(kind: str, answer: Values, chance: float | None, label: Any) -> float | None:  # noqa: ANN401 (a class or a number)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlapi.rollouts.comparison import Pair, compare, proportion_interval
+from mlapi.rollouts.comparison import Pair, compare
 from mlapi.rollouts.document import Metric, Rollout, Shadow
+from mlapi.rollouts.effects import proportion_interval
 
 Running = Callable[..., Rollout]
 
@@ -87,3 +88,19 @@ def test_the_interval_misses_the_truth_seldom_however_often_one_looks() -> None:
         found = [proportion_interval(int(stream[at - 1]), int(at), 0.05) for at in looks]
         missed += any(not lower <= 0.1 <= upper for lower, upper in found)
     assert missed / 100 <= 0.05
+
+
+def test_paired_losses_have_an_interval_from_a_hundred_labels_on(rollout: Rollout) -> None:
+    """The candidate is right where the control is off by one, in half of the requests."""
+    measured = replace(rollout, metric=Metric("error", "squared_error", 0.1))
+    lines = [pair(1.0, 1.0 + at % 2, prediction_id=str(at)) for at in range(400)]
+    labels = {str(at): 1.0 + at % 2 for at in range(400)}
+    few = compare(lines[:99], 0, measured, labels).losses
+    many = compare(lines, 0, measured, labels).losses
+    assert few is not None
+    assert (few.lower, few.upper) == (None, None)
+    assert many is not None
+    assert many.mean == pytest.approx(-0.5)
+    assert many.lower is not None
+    assert many.upper is not None
+    assert many.lower < -0.5 < many.upper < 0

@@ -59,6 +59,8 @@ class Losses(Answer):
     number = Whole(required=True)
     mean = fields.Float(required=True, allow_none=True)
     standard_error = fields.Float(required=True, allow_none=True)
+    lower = fields.Float(required=True, allow_none=True)
+    upper = fields.Float(required=True, allow_none=True)
 
 
 class Worst(Answer):
