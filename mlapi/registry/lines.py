@@ -35,6 +35,7 @@ class Lines:
         self._queue: deque[tuple[Path, bytes]] = deque()
         self._held = 0
         self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._wake = threading.Event()
         self._written: Counter[Path] = Counter()
         self._lost: Counter[Path] = Counter()
         self._told: Counter[Path] = Counter()
@@ -57,6 +58,7 @@ class Lines:
             if self._held + len(data) <= self._waiting:
                 self._queue.append((folder, data))
                 self._held += len(data)
+                self._wake.set()
                 return True
         self.lose(folder)
         return False
@@ -65,6 +67,7 @@ class Lines:
         """Count lines of a folder that nobody will write; the files say how many."""
         with self._lock:
             self._lost[folder] += count
+            self._wake.set()
 
     def flush(self) -> None:
         """Write what waits, and how many lines were lost so far where that has grown."""
@@ -105,7 +108,9 @@ class Lines:
 
     def _follow(self) -> None:
         rest = threading.Event()
-        while not rest.wait(FLUSH_SECONDS):
+        while self._wake.wait():  # a process without a shadow never wakes
+            rest.wait(FLUSH_SECONDS)
+            self._wake.clear()
             try:
                 self.flush()
             except Exception:

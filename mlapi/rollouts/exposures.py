@@ -56,7 +56,7 @@ class ExposureLog:
         self._generations, self._known, self._clock, self._on = generations, known, clock, on
         self._waiting: deque[_Exposure] = deque()
         self._segments: dict[str, Segments] = {}
-        self._lock = threading.Lock()
+        self._lock, self._wake = threading.Lock(), threading.Event()
         self._started_in: int | None = None
         self._writable = True
         self.dropped = 0
@@ -74,6 +74,8 @@ class ExposureLog:
         self._waiting.append(
             _Exposure(self._clock() // MILLISECOND, assignment, event.predict_ns, failed, event.rows, alone),
         )
+        if not self._wake.is_set():
+            self._wake.set()
 
     def start(self) -> None:
         """Write in a thread from now on; once a process, after the fork."""
@@ -119,8 +121,10 @@ class ExposureLog:
             self._writable = False
 
     def _keep_writing(self) -> None:
-        forever = threading.Event()
-        while not forever.wait(FLUSH_SECONDS):
+        rest = threading.Event()
+        while self._wake.wait():  # a process without a rollout never wakes
+            rest.wait(FLUSH_SECONDS)
+            self._wake.clear()
             try:
                 self.write()
             except Exception:
