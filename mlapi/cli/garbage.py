@@ -30,4 +30,4 @@ def command(older_than: float, registry: Path, as_json: bool) -> None:  # noqa: 
     text = f"freed {human_bytes(freed.bytes)} of {freed.versions} retired versions"
     if logs:
         text += f" and {human_bytes(logs)} of ended rollouts"
-    say(text, {**asdict(freed), "rollout_bytes": logs}, as_json=as_json)
+    say(text, {**asdict(freed), "bytes": freed.bytes + logs}, as_json=as_json)

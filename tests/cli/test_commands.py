@@ -36,14 +36,14 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"mlapi {name}" in done.stdout.split("Example", 1)[1]
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "rollout"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "rollout", "shadow"}])
 def test_every_command_but_serve_speaks_json(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert "--json" in [option for parameter in command.params for option in parameter.opts]
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"config", "rollout"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"config", "rollout", "shadow"}])
 def test_every_command_on_a_registry_takes_it_as_an_option(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None

@@ -212,7 +212,8 @@ def test_gaps_are_answered_as_the_model_answers_them(
     gaps = table[table["city"].isna() | table["size"].isna()]
     inputs = {name: gaps[name].to_numpy() for name in table.columns}
     inputs["city"] = np.array([None if pd.isna(value) else value for value in gaps["city"]], dtype=object)
-    assert_array_equal(loaded.predict(inputs, ["predict"])["predict"][:, 0], mixed.predict(gaps))
+    # the last bit of a sum is the processor's, as the order of BLAS is: what a plan's proof promises is 1e-9
+    assert_allclose(loaded.predict(inputs, ["predict"])["predict"][:, 0], mixed.predict(gaps), rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "category"])
