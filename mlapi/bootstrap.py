@@ -71,6 +71,16 @@ class Services:
         self.lines.flush()
 
 
+    def stop(self) -> None:
+        """End following, counting and controlling; what is loaded keeps answering as it stands.
+
+        For those who build an app within a process that goes on, as tests do; a server's threads end with it.
+        """
+        followers = (self.follower, self.live, self.rollouts, self.controller)
+        for one in (*followers, self.statistics, self.exposures, self.lines):
+            one.stop()
+
+
 def _room(config: Config) -> int | None:
     """The bytes that each worker may fill with models of its own; None is any."""
     most = half_of_memory() if config.max_loaded_bytes is None else config.max_loaded_bytes

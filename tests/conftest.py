@@ -120,9 +120,24 @@ def registry_copy(registry: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_app() -> Iterator[Callable[..., Flask]]:
-    """Return what builds an app over a registry; its follower thread ends with the session."""
-    apps: list[Flask] = []
+def apps() -> list[Flask]:
+    """Return all apps that were made."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _apps_end_with_their_registry(request: pytest.FixtureRequest, apps: list[Flask]) -> Iterator[None]:
+    """Stop the threads of apps over a test's own registry: hundreds of them would slow all the other tests."""
+    yield
+    folder = request.node.funcargs.get("tmp_path") if apps else None
+    for app in [] if folder is None else apps:
+        if app.extensions["mlapi"].config.registry.is_relative_to(folder):
+            app.extensions["mlapi"].stop()
+
+
+@pytest.fixture(scope="session")
+def make_app(apps: list[Flask]) -> Iterator[Callable[..., Flask]]:
+    """Return what builds an app over a registry; its threads end with the session, or with a test's own registry."""
 
     def build(registry: Path, **options: Any) -> Flask:
         app = create_app(Config(registry=registry, max_body_bytes=LIMIT, **options))
@@ -131,7 +146,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
     yield build
     for app in apps:
-        app.extensions["mlapi"].live.stop()
+        app.extensions["mlapi"].stop()
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,7 @@ class Statistics:
         self._folder, self._write, self._clock = folder, write, clock
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._started_in: int | None = None
+        self._ended = threading.Event()
         self._begin()
         # A forked worker begins at zero: what its parent counted is in the parent's file.
         again = weakref.WeakMethod(self._begin)
@@ -125,9 +126,12 @@ class Statistics:
         self._started_in = os.getpid()
         threading.Thread(target=self._keep_writing, name="mlapi-statistics", daemon=True).start()
 
+    def stop(self) -> None:
+        """Write no more."""
+        self._ended.set()
+
     def _keep_writing(self) -> None:
-        while True:
-            time.sleep(FLUSH_SECONDS)
+        while not self._ended.wait(FLUSH_SECONDS):
             try:
                 self.flush()
             except OSError as error:  # a full disk: counted on, and written when there is room again

@@ -24,6 +24,7 @@ class Follower:
         self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
         self._started_in: int | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Obey what stands, confirm it, and follow in a thread; once a process, after the fork.
@@ -42,6 +43,10 @@ class Follower:
             threading.Thread(target=self._follow, name="mlapi-orders", daemon=True).start()
             self._started_in = os.getpid()
 
+    def stop(self) -> None:
+        """End following; orders stand until another process starts."""
+        self._ended.set()
+
     def share(self, replace_workers: Callable[[], None]) -> None:
         """Have large versions read once for all workers, by the process that forks them.
 
@@ -56,9 +61,8 @@ class Follower:
         self._live.hand_over = ask
 
     def _follow(self) -> None:
-        forever = threading.Event()
         reachable = True
-        while not forever.wait(POLL_SECONDS):
+        while not self._ended.wait(POLL_SECONDS):
             try:
                 self._obey(self._orders.standing())
                 reachable = True

@@ -35,7 +35,7 @@ class Lines:
         self._queue: deque[tuple[Path, bytes]] = deque()
         self._held = 0
         self._lock, self._writing = threading.Lock(), threading.Lock()
-        self._wake = threading.Event()
+        self._wake, self._ended = threading.Event(), threading.Event()
         self._written: Counter[Path] = Counter()
         self._lost: Counter[Path] = Counter()
         self._told: Counter[Path] = Counter()
@@ -50,6 +50,11 @@ class Lines:
             self._started_in = os.getpid()
             self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         threading.Thread(target=self._follow, name="mlapi-lines", daemon=True).start()
+
+    def stop(self) -> None:
+        """Write no more by itself."""
+        self._ended.set()
+        self._wake.set()
 
     def add(self, folder: Path, line: dict[str, Any]) -> bool:
         """Queue one line for a folder; False, and it is counted as lost, where there is no room."""
@@ -107,9 +112,7 @@ class Lines:
         return True
 
     def _follow(self) -> None:
-        rest = threading.Event()
-        while self._wake.wait():  # a process without a shadow never wakes
-            rest.wait(FLUSH_SECONDS)
+        while self._wake.wait() and not self._ended.wait(FLUSH_SECONDS):  # a process without a shadow never wakes
             self._wake.clear()
             try:
                 self.flush()

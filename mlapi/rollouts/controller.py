@@ -64,6 +64,7 @@ class Controller:
         self._watches: dict[str, _Watch] = {}
         self._troubled: set[str] = set()
         self._started_in: int | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Control in a thread from now on; once a process, after the fork."""
@@ -71,6 +72,10 @@ class Controller:
             return
         self._started_in, self._watches = os.getpid(), {}
         threading.Thread(target=self._control, name="mlapi-controller", daemon=True).start()
+
+    def stop(self) -> None:
+        """Control no more."""
+        self._ended.set()
 
     def tick(self) -> None:
         """Judge every active rollout once, and let go of those that have ended."""
@@ -88,8 +93,7 @@ class Controller:
                 self._troubled.add(rollout.id)
 
     def _control(self) -> None:
-        forever = threading.Event()
-        while not forever.wait(TICK_SECONDS):
+        while not self._ended.wait(TICK_SECONDS):
             try:
                 self.tick()
             except Exception:

@@ -57,6 +57,7 @@ class ExposureLog:
         self._waiting: deque[_Exposure] = deque()
         self._segments: dict[str, Segments] = {}
         self._lock, self._wake = threading.Lock(), threading.Event()
+        self._ended = threading.Event()
         self._started_in: int | None = None
         self._writable = True
         self.dropped = 0
@@ -85,6 +86,11 @@ class ExposureLog:
         self._waiting.clear()
         self._segments = {}
         threading.Thread(target=self._keep_writing, name="mlapi-exposures", daemon=True).start()
+
+    def stop(self) -> None:
+        """Write no more by itself."""
+        self._ended.set()
+        self._wake.set()
 
     def write(self) -> None:
         """Write what waits; what cannot be written is dropped, counted, and said in the log once."""
@@ -121,9 +127,7 @@ class ExposureLog:
             self._writable = False
 
     def _keep_writing(self) -> None:
-        rest = threading.Event()
-        while self._wake.wait():  # a process without a rollout never wakes
-            rest.wait(FLUSH_SECONDS)
+        while self._wake.wait() and not self._ended.wait(FLUSH_SECONDS):  # a process without a rollout never wakes
             self._wake.clear()
             try:
                 self.write()

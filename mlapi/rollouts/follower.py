@@ -60,6 +60,7 @@ class RolloutFollower:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._started_in: int | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Read what is there and follow it in a thread; once a process, after the fork."""
@@ -71,6 +72,11 @@ class RolloutFollower:
             self._written, self._started_in = {}, os.getpid()
         self.tick()
         threading.Thread(target=self._follow, name="mlapi-rollouts", daemon=True).start()
+
+    def stop(self) -> None:
+        """End following; what is known stays in force."""
+        self._ended.set()
+        self._wake.set()
 
     def trip(self, rollout_id: str, failures: int) -> None:
         """Ask this candidate no more, and roll it back as soon as the thread gets to it; touches no disk."""
@@ -104,7 +110,7 @@ class RolloutFollower:
 
     def _follow(self) -> None:
         jitter = random.Random()  # noqa: S311 (so that workers do not read at once; the module's own is not ours)
-        while True:
+        while not self._ended.is_set():
             self._wake.wait(POLL_SECONDS * jitter.uniform(0.8, 1.2))
             self._wake.clear()
             try:
