@@ -24,6 +24,7 @@ from mlapi.rollouts.exposures import ExposureLog
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.outcomes import Outcomes
+from mlapi.rollouts.request_log import RequestLog
 from mlapi.rollouts.router import Router, Told
 from mlapi.rollouts.shadowing import Shadower
 from mlapi.serving.dataplane import DataPlane, Observer
@@ -50,6 +51,7 @@ class Services:
     outcomes: Outcomes
     lines: Lines
     shadower: Shadower
+    requests: RequestLog
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
@@ -61,6 +63,7 @@ class Services:
         self.statistics.start()
         self.lines.start()
         self.shadower.start()
+        self.requests.start()
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""
@@ -69,7 +72,7 @@ class Services:
         self.exposures.flush()
         self.outcomes.seal()
         self.lines.flush()
-
+        self.requests.flush()
 
     def stop(self) -> None:
         """End following, counting and controlling; what is loaded keeps answering as it stands.
@@ -77,7 +80,7 @@ class Services:
         For those who build an app within a process that goes on, as tests do; a server's threads end with it.
         """
         followers = (self.follower, self.live, self.rollouts, self.controller)
-        for one in (*followers, self.statistics, self.exposures, self.lines):
+        for one in (*followers, self.statistics, self.exposures, self.lines, self.requests):
             one.stop()
 
 
@@ -105,10 +108,11 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     rollouts = RolloutFollower(generations, router, counters)
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()
-    shadower = Shadower(live, router.known, generations.folder, lines)
+    requests = RequestLog(store, config.request_log)
+    shadower = Shadower(live, router.known, generations.folder, lines, inputs=config.request_log > 0)
     watching = (
         statistics.observe, counters.observe, exposures.observe, Breaker(rollouts.trip).observe, shadower.observe,
-        *observers,
+        *((requests.observe,) if config.request_log else ()), *observers,
     )
     plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
@@ -118,7 +122,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     return Services(
         config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
         Controller(generations, router, Bookkeeper(generations, shared)), exposures, Outcomes(generations), lines,
-        shadower,
+        shadower, requests,
     )
 
 

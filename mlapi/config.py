@@ -38,6 +38,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1 or "_" in text:
+        raise ValueError(text)
+    return value
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
@@ -126,6 +133,9 @@ class Config:
     )
     exposures: str = _setting(
         "on", _switch, "on or off", "whether requests that a rollout decides are logged in its folder",
+    )
+    request_log: float = _setting(
+        0.0, _share, "a share, 0 to 1", "the share of the requests that is logged whole, for replays; 0 is none",
     )
     graceful_seconds: int = _setting(
         10, _positive, "seconds, >= 1", "time for requests in flight when the server stops",

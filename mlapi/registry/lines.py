@@ -3,6 +3,7 @@
 What does not fit into the queue, or cannot be written, is dropped and counted: a log never costs an answer.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -10,15 +11,19 @@ import secrets
 import socket
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from mlapi.registry import segments
 from mlapi.registry.segments import Segments
 
 FLUSH_SECONDS = 0.25
 MOST_WAITING = 16 * 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
+ROLLED_BYTES = 4 * 1024 * 1024
+
+Made = Callable[[], bytes | None]
 
 log = logging.getLogger("mlapi.registry")
 
@@ -27,12 +32,13 @@ class Lines:
     """Adds lines to the segments of this process in each folder.
 
     At most `waiting` bytes wait to be written. A process stops at `most` bytes in a folder; then lines are dropped.
+    If `rolling`, segments are small, and the oldest ones, whoever wrote them, go when a folder has more than `most`.
     """
 
-    def __init__(self, waiting: int = MOST_WAITING, most: int = MOST_BYTES) -> None:
-        self._waiting, self._most = waiting, most
+    def __init__(self, waiting: int = MOST_WAITING, most: int = MOST_BYTES, *, rolling: bool = False) -> None:
+        self._waiting, self._most, self._rolling = waiting, most, rolling
         self._segments: dict[Path, Segments] = {}
-        self._queue: deque[tuple[Path, bytes]] = deque()
+        self._queue: deque[tuple[Path, Made]] = deque()
         self._held = 0
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._wake, self._ended = threading.Event(), threading.Event()
@@ -59,14 +65,26 @@ class Lines:
     def add(self, folder: Path, line: dict[str, Any]) -> bool:
         """Queue one line for a folder; False, and it is counted as lost, where there is no room."""
         data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        return self.add_later(folder, len(data), lambda: data)
+
+    def add_later(self, folder: Path, size: int, made: Made) -> bool:
+        """Queue a line of about `size` bytes that the thread makes; `made` gives it with its end, or None for none.
+
+        False, and it is counted as lost, where there is no room.
+        """
         with self._lock:
-            if self._held + len(data) <= self._waiting:
-                self._queue.append((folder, data))
-                self._held += len(data)
-                self._wake.set()
+            if self._held + size <= self._waiting:
+                self._queue.append((folder, made))
+                self._held += size
+                if not self._wake.is_set():
+                    self._wake.set()
                 return True
         self.lose(folder)
         return False
+
+    def lost(self, folder: Path) -> int:
+        """Return how many lines of a folder this process has lost."""
+        return self._lost[folder]
 
     def lose(self, folder: Path, count: int = 1) -> None:
         """Count lines of a folder that nobody will write; the files say how many."""
@@ -77,31 +95,59 @@ class Lines:
     def flush(self) -> None:
         """Write what waits, and how many lines were lost so far where that has grown."""
         with self._writing:
-            for folder, data in self._taken().items():
-                self._write(folder, data)
+            for folder, made in self._taken().items():
+                self._make(folder, made)
             for folder, count in list(self._lost.items()):
                 if count != self._told[folder]:
                     self._append(folder, json.dumps({"dropped": count}).encode() + b"\n")
                     self._told[folder] = count
 
-    def _taken(self) -> dict[Path, list[bytes]]:
+    def seal(self) -> None:
+        """Write what waits and end the segments: when the process ends. Raises OSError."""
+        self.flush()
+        with self._writing:
+            for one in self._segments.values():
+                one.seal()
+
+    def _taken(self) -> dict[Path, list[Made]]:
         with self._lock:
             taken, self._queue, self._held = self._queue, deque(), 0
-        found: dict[Path, list[bytes]] = {}
-        for folder, data in taken:
-            found.setdefault(folder, []).append(data)
+        found: dict[Path, list[Made]] = {}
+        for folder, made in taken:
+            found.setdefault(folder, []).append(made)
         return found
+
+    def _make(self, folder: Path, waiting: list[Made]) -> None:
+        lines: list[bytes] = []
+        size = 0
+        for made in waiting:
+            line = made()
+            if line is None:
+                self.lose(folder)
+                continue
+            lines.append(line)
+            size += len(line)
+            if size > ROLLED_BYTES:  # so that a segment is not many times as large as one may be
+                self._write(folder, lines)
+                lines, size = [], 0
+        self._write(folder, lines)
 
     def _write(self, folder: Path, lines: list[bytes]) -> None:
         data = b"".join(lines)
-        if self._written[folder] + len(data) > self._most or not self._append(folder, data):
+        full = not self._rolling and self._written[folder] + len(data) > self._most
+        if lines and (full or not self._append(folder, data)):
             self.lose(folder, len(lines))
 
     def _append(self, folder: Path, data: bytes) -> bool:
         if folder not in self._segments:
-            self._segments[folder] = Segments(folder, self._name)
+            largest = ROLLED_BYTES if self._rolling else None
+            self._segments[folder] = Segments(folder, self._name, largest=largest)
+        own = self._segments[folder]
         try:
-            self._segments[folder].append(data)
+            begun = own.begun
+            own.append(data)
+            if self._rolling and own.begun != begun:
+                segments.trim(folder, self._most)
         except OSError as error:
             if not self._warned:  # once, not four times a second
                 log.warning("lines cannot be written", extra={"folder": str(folder), "error": str(error)})
@@ -120,15 +166,28 @@ class Lines:
                 log.exception("writing lines failed")
 
 
-def read(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every whole line of a folder with the name of its writer; those that are none are left out."""
+def whole(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield every whole line of a folder, as it stands there, with the name of its writer."""
     for path in sorted(folder.glob("[!.]*")):
         writer = path.name.rpartition("-")[0]
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    known = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(known, dict):
-                    yield writer, known
+        with contextlib.suppress(FileNotFoundError), _opened(path) as file:
+            yield from ((writer, line) for line in file if line.endswith(b"\n"))
+
+
+def read(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every whole line of a folder with the name of its writer; those that are none are left out."""
+    for writer, line in whole(folder):
+        try:
+            known = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(known, dict):
+            yield writer, known
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a segment, also one that was sealed since its name was read; FileNotFoundError where it is gone."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return path.with_suffix(segments.SEALED).open("rb")

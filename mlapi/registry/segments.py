@@ -8,7 +8,7 @@ the only module that writes.
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlapi.registry import durable
@@ -16,23 +16,32 @@ from mlapi.registry import durable
 OPEN, SEALED = ".open", ".jsonl"
 LARGEST = 64 * 2**20
 OLDEST_SECONDS = 600.0
+SPARE_SECONDS = 60.0
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Segments:
     """The segments that this process writes in `folder`, under a `name` that no other process has.
 
-    `clock` gives monotonic seconds.
+    `clock` gives monotonic seconds; `largest` is how many bytes a segment is full with, LARGEST where none is given.
     """
 
-    def __init__(self, folder: Path, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, name: str, clock: Callable[[], float] = time.monotonic, largest: int | None = None,
+    ) -> None:
         self._folder, self._name, self._clock = folder, name, clock
+        self._largest = LARGEST if largest is None else largest
         self._descriptor: int | None = None
         self._number, self._size, self._since = 0, 0, 0.0
 
+    @property
+    def begun(self) -> int:
+        """How many segments this process has begun in the folder."""
+        return self._number
+
     def append(self, lines: bytes) -> None:
         """Append whole lines; they survive the machine when this returns. Raises OSError."""
-        if self._descriptor is not None and (self._size > LARGEST or self._clock() - self._since > OLDEST_SECONDS):
+        if self._descriptor is not None and (self._size > self._largest or self._clock() - self._since > OLDEST_SECONDS):
             self.seal()
         if self._descriptor is None:
             self._begin()
@@ -64,10 +73,33 @@ class Segments:
 def discard_old(folder: Path, older_than: float) -> int:
     """Remove the segments in `folder` that were last written more than `older_than` seconds ago; return the bytes."""
     freed = 0
-    for path in folder.glob("[!.]*"):
-        with contextlib.suppress(FileNotFoundError):
-            found = path.lstat()
-            if path.suffix in {OPEN, SEALED} and time.time() - found.st_mtime > older_than:
+    for path, stat in _segments(folder):
+        if time.time() - stat.st_mtime > older_than:
+            with contextlib.suppress(FileNotFoundError):
                 path.unlink()
-                freed += found.st_size
+                freed += stat.st_size
     return freed
+
+
+def trim(folder: Path, most: int) -> int:
+    """Remove the oldest segments in `folder`, whoever wrote them, until at most `most` bytes are left; return the bytes.
+
+    A segment that may still be written to stays: one that is open, unless its writer would begin another one by now.
+    """
+    found = sorted(_segments(folder), key=lambda one: one[1].st_mtime)
+    total, freed = sum(stat.st_size for _, stat in found), 0
+    for path, stat in found:
+        if total - freed <= most:
+            break
+        if path.suffix == SEALED or time.time() - stat.st_mtime > OLDEST_SECONDS + SPARE_SECONDS:
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                path.unlink()
+            freed += stat.st_size
+    return freed
+
+
+def _segments(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in folder.glob("[!.]*"):
+        if path.suffix in {OPEN, SEALED}:
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat()
