@@ -70,14 +70,13 @@ class Services:
         self.outcomes.seal()
         self.lines.flush()
 
-
     def stop(self) -> None:
-        """End following, counting and controlling; what is loaded keeps answering as it stands.
+        """End following, counting, controlling and shadowing; what is loaded keeps answering as it stands.
 
         For those who build an app within a process that goes on, as tests do; a server's threads end with it.
         """
         followers = (self.follower, self.live, self.rollouts, self.controller)
-        for one in (*followers, self.statistics, self.exposures, self.lines):
+        for one in (*followers, self.statistics, self.exposures, self.lines, self.shadower):
             one.stop()
 
 
