@@ -24,7 +24,7 @@ from mlapi.rollouts.exposures import ExposureLog
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.outcomes import Outcomes
-from mlapi.rollouts.router import Router, Told
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.shadowing import Shadower
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -86,10 +86,8 @@ def _room(config: Config) -> int | None:
     return most // config.workers or None
 
 
-def build_services(config: Config, observers: Sequence[Observer] = (), told: Told = lambda _: None) -> Services:
+def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
-
-    `told` gives what the caller of the current request sent under a source such as header:X-User-Id.
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
@@ -100,7 +98,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     )
     live.preload()
     statistics = Statistics(shared, durable.swap)
-    generations, router, counters = Generations(store), Router(live, told), Counters()
+    generations, router, counters = Generations(store), Router(live), Counters()
     rollouts = RolloutFollower(generations, router, counters)
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()

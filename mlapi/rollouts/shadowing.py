@@ -88,7 +88,7 @@ class Shadower:
         rollout = self._known(event.assignment.rollout)
         if rollout is None or not self._draws(rollout, event.assignment):
             return
-        copy = _Copy(rollout, event.assignment, event.inputs, event.outputs, event.predict_ns, self._wall())
+        copy = _Copy(rollout, event.assignment, event.inputs, event.outputs, event.model_ns, self._wall())
         if not self._queued(copy):
             self._lines.lose(self._pairs(rollout))
 
