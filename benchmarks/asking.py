@@ -1,7 +1,7 @@
 """The ways of asking: a body in each protocol, and whether its answer is what the estimator says."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,13 @@ def binary(name: str, model: Model, rows: Array) -> Request:
 
     headers = {"Content-Type": "application/octet-stream", LENGTH: str(len(head))}
     return Request(f"/v2/models/{name}/infer", head + tail, headers, right)
+
+
+def records(path: str, member: str, rows: Sequence[dict[str, Any]], expected: Array) -> Request:
+    """Return rows that name their columns, under `member`, to a server that answers `predictions`."""
+    return Request(
+        path, _dumps({member: list(rows)}), JSON, lambda body, _: _same(json.loads(body)["predictions"], expected),
+    )  # fmt: skip
 
 
 def constant(name: str, model: Model, rows: Array) -> Request:

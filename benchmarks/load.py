@@ -35,6 +35,12 @@ class Measured:
     refused: int
     broken: int
 
+    def line(self) -> str:
+        """Return the figures for somebody who watches."""
+        broken = f"  {self.broken} BROKEN" if self.broken else ""
+        return (f"{self.requests_per_second:10,.0f}/s  p50 {self.p50_ms:9.2f} ms  p99 {self.p99_ms:9.2f} ms  "
+                f"{self.cpu_us_per_request:9,.0f} us CPU  others {self.others:.2f}{broken}")  # fmt: skip
+
 
 def judged(server: Server, request: Request, *, patient: bool = False) -> None:
     """Ask once and raise WrongAnswerError unless the answer is right; a server that warms up may be given time."""
@@ -52,9 +58,9 @@ def judged(server: Server, request: Request, *, patient: bool = False) -> None:
         time.sleep(0.2)
 
 
-def measured(server: Server, request: Request, workload: str, seconds: int, core: str) -> Measured:
+def measured(server: Server, request: Request, workload: tuple[int, int], seconds: int, core: str) -> Measured:
     """Return what wrk on `core` counts in `seconds`, after a warm-up of a quarter of them, at least one."""
-    rows, connections = WORKLOADS[workload]
+    rows, connections = workload
     body, headers = server.log.with_suffix(".body"), server.log.with_suffix(".headers")
     body.write_bytes(request.body)
     headers.write_text("".join(f"{name}: {value}\n" for name, value in request.headers.items()))

@@ -1,10 +1,20 @@
--- wrk: post one body again and again. BODY is its file, HEADERS a file of "Name: value" lines.
+-- wrk: post one body again and again. BODY is its file, HEADERS a file of "Name: value" lines;
+-- with USERS, a number, each request is of another of so many users.
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method, wrk.body = "POST", file:read("*a")
 file:close()
 for line in io.lines(os.getenv("HEADERS")) do
   local name, value = line:match("^([^:]+): (.*)$")
   wrk.headers[name] = value
+end
+
+local users, asked = tonumber(os.getenv("USERS")), 0
+if users then
+  function request()
+    asked = asked + 1
+    wrk.headers["X-User-Id"] = "user-" .. (asked * 7919) % users
+    return wrk.format()
+  end
 end
 
 function done(summary, latency)

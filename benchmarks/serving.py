@@ -13,9 +13,6 @@ is not 200, ends the run with exit code 1. Writes serving.json, serving.md and s
 import argparse
 import contextlib
 import json
-import os
-import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,8 +24,10 @@ from typing import Any
 
 import asking
 import fleet
+import machine
 import report
-from load import WORKLOADS, Measured, WrongAnswerError, judged, measured
+from load import WORKLOADS, WrongAnswerError, judged, measured
+from machine import LOAD_CORE, SERVER_CORE
 
 SYSTEMS = {
     "mlapi V1 JSON": ("mlapi", asking.v1),
@@ -39,14 +38,13 @@ SYSTEMS = {
 }
 MODELS = ("M1", "M2", "M3", "M4", "M5")
 VERSIONS = ("mlapi", "scikit-learn", "numpy", "flask", "gunicorn")
-SERVER_CORE, LOAD_CORE = "0", "1"
 PROFILE_SECONDS = 6
 
 
 def main() -> None:
     """Measure and write the results."""
     options = _options()
-    _require_tools(profile=options.profile)
+    machine.require("wrk", "taskset", *(["py-spy"] if options.profile else []))
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     names = {key: _picked(getattr(options, key), known, key)
@@ -54,7 +52,7 @@ def main() -> None:
     print(f"training {', '.join(names['models'])}", flush=True)
     fitted = fleet.models(names["models"])
     document: dict[str, Any] = {
-        "started": time.strftime("%Y-%m-%d %H:%M"), "machine": _machine(), "workers": options.workers,
+        "started": time.strftime("%Y-%m-%d %H:%M"), "machine": machine.described(), "workers": options.workers,
         "versions": {name: version(name) for name in VERSIONS}, "repeats": options.repeats,
         "seconds": options.seconds, "server_core": SERVER_CORE, "load_core": LOAD_CORE, "workloads": WORKLOADS,
         "models": {name: model.about for name, model in fitted.items()}, "runs": [],
@@ -95,10 +93,10 @@ def _measure(
         server, ask = SYSTEMS[system]
         request = ask(model, fitted[model], fitted[model].request_rows(WORKLOADS[workload][0]))
         judged(servers[server], request, patient=number <= len(names["systems"]))
-        found = measured(servers[server], request, workload, document["seconds"], LOAD_CORE)
+        found = measured(servers[server], request, WORKLOADS[workload], document["seconds"], LOAD_CORE)
         turn = {"repeat": repeat, "model": model, "workload": workload, "system": system}
         document["runs"].append({**turn, **asdict(found)})
-        print(f"{number}/{len(turns)} {model} {workload:5} {system:38} {_line(found)}", flush=True)
+        print(f"{number}/{len(turns)} {model} {workload:5} {system:38} {found.line()}", flush=True)
 
 
 def _profile(
@@ -108,38 +106,16 @@ def _profile(
     model = "M2" if "M2" in fitted else names["models"][0]
     for system in (name for name in names["systems"] if SYSTEMS[name][0] == "mlapi"):
         request = SYSTEMS[system][1](model, fitted[model], fitted[model].request_rows(1))
-        measured(server, request, "c8", 1, LOAD_CORE)
+        measured(server, request, WORKLOADS["c8"], 1, LOAD_CORE)
         file = out / f"profile-{system.removeprefix('mlapi ').replace(' ', '-').lower()}.svg"
         spy = subprocess.Popen(
             ["taskset", "-c", LOAD_CORE, "py-spy", "record", "--duration", str(PROFILE_SECONDS), "--rate", "250",
              "--gil", "--output", str(file), "--pid", str(server.pids()[0])],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
-        measured(server, request, "c8", PROFILE_SECONDS, LOAD_CORE)
+        measured(server, request, WORKLOADS["c8"], PROFILE_SECONDS, LOAD_CORE)
         failed = spy.communicate()[1]
         print(f"profile: {file}" if file.exists() else f"py-spy made no profile: {failed.decode()[-300:]}", flush=True)
-
-
-def _line(found: Measured) -> str:
-    broken = f"  {found.broken} BROKEN" if found.broken else ""
-    return (f"{found.requests_per_second:10,.0f}/s  p50 {found.p50_ms:9.2f} ms  p99 {found.p99_ms:9.2f} ms  "
-            f"{found.cpu_us_per_request:9,.0f} us CPU  others {found.others:.2f}{broken}")  # fmt: skip
-
-
-def _machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return {"cpu": cpu, "cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
-
-
-def _require_tools(*, profile: bool) -> None:
-    needed = {"wrk": "apt-get install wrk", "taskset": "apt-get install util-linux"}
-    needed |= {"py-spy": "pip install py-spy"} if profile else {}
-    for tool, advice in needed.items():
-        if shutil.which(tool) is None:
-            sys.exit(f"this benchmark needs {tool}: {advice}. `mlapi bench NAME` measures one model without it")
-    if (os.cpu_count() or 1) <= int(LOAD_CORE):
-        sys.exit("this benchmark needs two cores: one for the servers, one for the load")
 
 
 def _picked(given: str, known: Any, what: str) -> list[str]:  # noqa: ANN401 (names, or a table by name)

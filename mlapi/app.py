@@ -15,7 +15,7 @@ def create_app(config: Config | None = None) -> Flask:
     `app.extensions["mlapi"].start()` after its fork.
     """
     settings = Config.from_environ() if config is None else config
-    services = build_services(settings, observers=(access.note,), told=variants.told)
+    services = build_services(settings, observers=(access.note,))
     app = Flask("mlapi", static_folder=None)
     app.extensions["mlapi"] = services
     app.url_map.converters["segment"] = Segment

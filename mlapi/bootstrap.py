@@ -25,7 +25,7 @@ from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.outcomes import Outcomes
 from mlapi.rollouts.request_log import RequestLog
-from mlapi.rollouts.router import Router, Told
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.shadowing import Shadower
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.repository import ModelRepository
@@ -75,12 +75,12 @@ class Services:
         self.requests.flush()
 
     def stop(self) -> None:
-        """End following, counting and controlling; what is loaded keeps answering as it stands.
+        """End following, counting, controlling and shadowing; what is loaded keeps answering as it stands.
 
         For those who build an app within a process that goes on, as tests do; a server's threads end with it.
         """
         followers = (self.follower, self.live, self.rollouts, self.controller)
-        for one in (*followers, self.statistics, self.exposures, self.lines, self.requests):
+        for one in (*followers, self.statistics, self.exposures, self.lines, self.shadower, self.requests):
             one.stop()
 
 
@@ -90,10 +90,8 @@ def _room(config: Config) -> int | None:
     return most // config.workers or None
 
 
-def build_services(config: Config, observers: Sequence[Observer] = (), told: Told = lambda _: None) -> Services:
+def build_services(config: Config, observers: Sequence[Observer] = ()) -> Services:
     """Return the services for `config`, with every model on disk verified and parsed, none asked yet.
-
-    `told` gives what the caller of the current request sent under a source such as header:X-User-Id.
 
     Nothing here starts a thread or predicts, so a server may fork afterwards; `Services.start` does both.
     """
@@ -104,7 +102,7 @@ def build_services(config: Config, observers: Sequence[Observer] = (), told: Tol
     )
     live.preload()
     statistics = Statistics(shared, durable.swap)
-    generations, router, counters = Generations(store), Router(live, told), Counters()
+    generations, router, counters = Generations(store), Router(live), Counters()
     rollouts = RolloutFollower(generations, router, counters)
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()

@@ -147,8 +147,8 @@ class InferenceEvent:
     before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
     input, predicting, writing the answer. `error` is the exception the caller will get; `assignment` is
     there where a rollout decided. Of requests that were predicted together each has the whole time of that
-    prediction, and one of them its `executions`. `inputs` are the conformed arrays by name, None where the request
-    failed before it had any.
+    prediction, and one of them its `executions`; `alone_ns` is what it would have taken for this one alone.
+    `inputs` are the conformed arrays by name, None where the request failed before it had any.
     """
 
     target: Target
@@ -162,6 +162,12 @@ class InferenceEvent:
     executions: int = 1
     assignment: Assignment | None = None
     inputs: Mapping[str, Array] | None = None
+    alone_ns: int | None = None
+
+    @property
+    def model_ns(self) -> int:
+        """Nanoseconds that the model takes for this request, whatever others it was predicted with."""
+        return self.predict_ns if self.alone_ns is None else self.alone_ns
 
     @property
     def total_ns(self) -> int:

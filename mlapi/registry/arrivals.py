@@ -30,6 +30,14 @@ class Arrivals:
 
         The load has a thread of its own, so that it ends whoever stops waiting.
         """
+        pending = self.begin(key)
+        try:
+            return None if pending is None else pending.result(self._patience)
+        except TimeoutError:
+            return None
+
+    def begin(self, key: Key) -> "Future[VersionStatus] | None":
+        """Return the status to come of a version; None where the line is full."""
         with self._lock:
             pending = self._pending.get(key)
             if pending is None:
@@ -37,10 +45,7 @@ class Arrivals:
                     return None
                 pending = self._pending[key] = Future()
                 threading.Thread(target=self._in_line, args=(key, pending), name="mlapi-load", daemon=True).start()
-        try:
-            return pending.result(self._patience)
-        except TimeoutError:
-            return None
+            return pending
 
     def now(self, key: Key) -> VersionStatus:
         """Return the status of a version, loaded in this thread unless that is under way elsewhere."""

@@ -88,6 +88,15 @@ class LiveRegistry:
             raise ModelNotReady(model.name, version, status.reason)
         return status.loaded
 
+    def expect(self, name: str, version: int) -> None:
+        """Begin to load a version that requests will soon ask for, and count it as asked for; no wait, no error."""
+        status = self._catalogue.snapshot.status((name, version))
+        if status is None or status.state == "UNAVAILABLE":
+            return
+        self._catalogue.residents.asked((name, version))
+        if status.loaded is None:
+            self._arrivals.begin((name, version))
+
     def _default(self, model: ModelStatus) -> LoadedModel:
         self._warm.add(model.name)
         for status in reversed(list(model.versions.values())):

@@ -4,7 +4,7 @@ import contextlib
 import zlib
 from collections.abc import Set as AbstractSet
 
-from flask import g, request
+from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.wrappers import Request
 
@@ -20,9 +20,6 @@ WINDOWS = {"gzip": (16 + zlib.MAX_WBITS,), "deflate": (zlib.MAX_WBITS, -zlib.MAX
 
 SEND_JSON = "send JSON as application/json"
 STEP = 16 * 1024
-LARGEST_KEPT = 1024 * 1024
-"""Up to this size a body stays at hand for the rollouts that find the caller's key in it."""
-
 BROKEN_OFF = "the body ended early or its chunks are malformed"
 
 
@@ -44,10 +41,7 @@ def read_body(limit: int, accepted: AbstractSet[str] = MEDIA_TYPES, advice: str 
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit)
     data = _read(limit)
-    body = _inflated(data, limit, WINDOWS[encoding]) if encoding in WINDOWS else data
-    if len(body) <= LARGEST_KEPT:
-        g.body = body
-    return body
+    return _inflated(data, limit, WINDOWS[encoding]) if encoding in WINDOWS else data
 
 
 def is_plain(asked: Request) -> bool:

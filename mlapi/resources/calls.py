@@ -6,13 +6,14 @@ A resource reads a call off Flask's request; the server's express lane reads the
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from flask import Response
+from flask import Response, request
 from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
 from mlapi.inference.values import InferenceResponse, Target
 from mlapi.resources.api import JSON, valid
 from mlapi.resources.compression import encoded
+from mlapi.resources.variants import Sender
 from mlapi.serving.dataplane import DataPlane
 
 
@@ -66,5 +67,12 @@ def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
         valid(given.body[: given.json_length], call.schema)
         return compressed(given, call.accept)
 
-    given = plane.exchange(call.target, lambda: call.load(read()), dump)
+    sender = Sender(request.environ)
+
+    def load() -> Any:  # noqa: ANN401 (see dump)
+        body = read()
+        sender.sent(body)
+        return call.load(body)
+
+    given = plane.exchange(call.target, load, dump, sender)
     return Response(given.body, headers=list(given.headers))

@@ -106,7 +106,7 @@ class Counters:
             tally.changes += 1
             arm.requests += 1
             arm.fell_back += assignment.fell_back
-            arm.latency[_bucket(event.predict_ns)] += 1
+            arm.latency[_bucket(event.model_ns)] += 1
             if _is_new_unit(tally, arm, assignment) and score is not None:
                 arm.scores = [arm.scores[0] + 1, arm.scores[1] + score, arm.scores[2] + score * score]
             for kind in self._bad(event, assignment, invalid=invalid):
@@ -134,7 +134,7 @@ class Counters:
     def _bad(self, event: InferenceEvent, assignment: Assignment, *, invalid: bool) -> list[str]:
         limit = self._limits.get(assignment.rollout, math.inf)
         failed = assignment.fell_back or isinstance(event.error, ModelFailed | ModelNotReady)
-        tests = (failed, invalid and not assignment.fell_back, event.predict_ns > limit * 1e6)
+        tests = (failed, invalid and not assignment.fell_back, event.model_ns > limit * 1e6)
         return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
 
     def _own_process(self) -> None:

@@ -73,7 +73,7 @@ class ExposureLog:
         failed = assignment.fell_back or isinstance(event.error, ModelFailed | ModelNotReady)
         alone = event.outputs if event.rows == 1 else None
         self._waiting.append(
-            _Exposure(self._clock() // MILLISECOND, assignment, event.predict_ns, failed, event.rows, alone),
+            _Exposure(self._clock() // MILLISECOND, assignment, event.model_ns, failed, event.rows, alone),
         )
         if not self._wake.is_set():
             self._wake.set()

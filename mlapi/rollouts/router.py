@@ -6,12 +6,12 @@ where a read of the registry hangs.
 """
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mlapi.errors import InvalidRequest, ModelNotReady, VersionNotFound
 from mlapi.inference.faults import quoted
@@ -20,6 +20,7 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.rollouts import prediction_id
 from mlapi.rollouts.buckets import Hasher, bucket
+from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.document import CANDIDATE, CONTROL, Rollout
 from mlapi.rollouts.prediction_id import Prediction
 
@@ -29,9 +30,6 @@ MILLISECOND = 1_000_000
 STALE_SECONDS = 30.0
 
 log = logging.getLogger("mlapi.rollouts")
-
-Told = Callable[[str], bytes | None]
-"""Gives what the caller of the current request sent under a source, such as header:X-User-Id; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,14 @@ class Treatment:
 
     def assigned(self) -> Assignment:
         """Return the assignment after the control has answered."""
-        if self.assignment.arm != CANDIDATE:
-            return self.assignment
-        return replace(self.assignment, served=CONTROL, fell_back=True)
+        return _fallen_back(self.assignment) if self.assignment.arm == CANDIDATE else self.assignment
+
+
+class Ready(NamedTuple):
+    """A loaded model that can answer at once, and what a rollout decided, where one did."""
+
+    loaded: LoadedModel
+    assignment: Assignment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,24 @@ class Division:
         return cls(rollout, Hasher(rollout.salt), prediction_id.tag_of(rollout.id), secret)
 
 
-def untreated(_: Target) -> Treatment | None:
+def untreated(_: Target, __: Caller) -> Treatment | None:
     """No rollout anywhere."""
     return None
 
 
+def undivided(live: LiveRegistry) -> Callable[[Target, Caller], Ready | None]:
+    """Return what gives the loaded models of `live` where there is no rollout anywhere."""
+    return lambda target, _: _at_once(live.ready(target))
+
+
 class Router:
-    """Routes requests and draws the arms; `told` is how it learns who asks, without knowing HTTP."""
+    """Routes requests and draws the arms."""
 
     def __init__(
-        self, live: LiveRegistry, told: Told, clock: Callable[[], int] = time.time_ns,
+        self, live: LiveRegistry, clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._live, self._told, self._clock, self._monotonic = live, told, clock, monotonic
+        self._live, self._clock, self._monotonic = live, clock, monotonic
         self._heard: Mapping[str, float] = MappingProxyType({})
         self._said: AbstractSet[str] = frozenset()
         self._divisions: Mapping[str, Division] = MappingProxyType({})
@@ -90,6 +98,13 @@ class Router:
     def follow(self, divisions: Mapping[str, Division]) -> None:
         """Route by `divisions` from now on; one reference is swapped."""
         self._divisions = dict(divisions)
+        for division in divisions.values():
+            self._expect(division.rollout)
+
+    def _expect(self, rollout: Rollout) -> None:
+        """Have both versions in memory before they are asked for, and as long as they may be."""
+        for version in (rollout.control, rollout.candidate) if rollout.is_active else ():
+            self._live.expect(rollout.model, version)
 
     def known(self, rollout_id: str) -> Rollout | None:
         """Return a rollout as this process last heard of it, or None."""
@@ -123,15 +138,27 @@ class Router:
         except VersionNotFound:  # it was deleted since
             return self._live.get(target)
 
-    def ready(self, target: Target) -> LoadedModel | None:
-        """Return the model that `target` means if it is loaded and no rollout has to decide, else None."""
+    def ready(self, target: Target, caller: Caller) -> Ready | None:
+        """Return the model that answers `caller` if it is in memory, else None; never a wait.
+
+        Raises InvalidRequest as `treat` does.
+        """
         division = self._divisions.get(target.model)
         if division is None or target.version is not None or target.label is not None:
-            return self._live.ready(target)
+            return _at_once(self._live.ready(target))
         rollout = division.rollout
-        return None if rollout.is_active else self._live.ready(Target(target.model, rollout.default))
+        if not rollout.is_active:
+            return _at_once(self._live.ready(Target(target.model, rollout.default)))
+        assignment = self._assigned(division, caller)
+        version = rollout.control
+        if assignment.served == CANDIDATE:
+            if assignment.arm == CANDIDATE and rollout.id in self._avoided:
+                assignment = _fallen_back(assignment)
+            else:
+                version = rollout.candidate
+        return _at_once(self._live.ready(Target(target.model, version)), assignment)
 
-    def treat(self, target: Target) -> Treatment | None:
+    def treat(self, target: Target, caller: Caller) -> Treatment | None:
         """Return what the rollout of the target's model decides; None where there is none, or a version is named.
 
         Raises InvalidRequest where the caller pins a variant that is none.
@@ -141,24 +168,24 @@ class Router:
             return None
         if target.version is not None or target.label is not None:
             return None
-        pinned = self._told(PIN)
-        unit, hashed = self._unit(division)
+        assignment, rollout = self._assigned(division, caller), division.rollout
+        pinned = assignment.arm == PINNED and assignment.served == CANDIDATE
+        control = Target(target.model, rollout.candidate if pinned else rollout.control)
+        candidate = self._candidate(rollout) if assignment.arm == CANDIDATE else None
+        return Treatment(assignment, candidate, lambda: self._live.get(control))
+
+    def _assigned(self, division: Division, caller: Caller) -> Assignment:
+        pinned = caller.told(PIN)
+        unit, hashed = _unit(division, caller)
         if pinned:
-            return self._pinned(division, pinned, unit, hashed)
-        if self.is_stale(target.model):
+            served = pinned.decode("latin-1")
+            if served not in {CONTROL, CANDIDATE}:
+                raise InvalidRequest([f"X-Mlapi-Variant is {quoted(served)}; expected {CONTROL} or {CANDIDATE}"])
+            return self._assignment(division, PINNED, served, unit, hashed)
+        if self.is_stale(division.rollout.model):
             division = self._closed(division)
         arm = arm_of(division.rollout, hashed)
-        candidate = self._candidate(division.rollout) if arm == CANDIDATE else None
-        control = Target(target.model, division.rollout.control)
-        return Treatment(
-            self._assignment(division, arm, arm, unit, hashed), candidate, lambda: self._live.get(control),
-        )
-
-    def _unit(self, division: Division) -> tuple[str, int]:
-        for source in division.rollout.keys:
-            if key := self._told(source):
-                return KEY, division.hasher.hash(key)
-        return REQUEST, secrets.randbits(64)  # the system's own, which a fork does not repeat
+        return self._assignment(division, arm, arm, unit, hashed)
 
     def _closed(self, division: Division) -> Division:
         rollout = division.rollout
@@ -176,14 +203,6 @@ class Router:
         except (ModelNotReady, VersionNotFound):
             return None
 
-    def _pinned(self, division: Division, pinned: bytes, unit: str, hashed: int) -> Treatment:
-        rollout, served = division.rollout, pinned.decode("latin-1")
-        if served not in {CONTROL, CANDIDATE}:
-            raise InvalidRequest([f"X-Mlapi-Variant is {quoted(served)}; expected {CONTROL} or {CANDIDATE}"])
-        version = rollout.candidate if served == CANDIDATE else rollout.control
-        assignment = self._assignment(division, PINNED, served, unit, hashed)
-        return Treatment(assignment, None, lambda: self._live.get(Target(rollout.model, version)))
-
     def _assignment(self, division: Division, arm: str, served: str, unit: str, hashed: int) -> Assignment:
         rollout, signed = division.rollout, None
         if division.secret is not None:
@@ -198,3 +217,18 @@ class Router:
 def arm_of(rollout: Rollout, hashed: int) -> str:
     """Return the arm that owns the bucket of a hash."""
     return CANDIDATE if bucket(hashed) < rollout.ppm else CONTROL
+
+
+def _unit(division: Division, caller: Caller) -> tuple[str, int]:
+    for source in division.rollout.keys:
+        if key := caller.told(source):
+            return KEY, division.hasher.hash(key)
+    return REQUEST, caller.draw()
+
+
+def _at_once(loaded: LoadedModel | None, assignment: Assignment | None = None) -> Ready | None:
+    return None if loaded is None else Ready(loaded, assignment)
+
+
+def _fallen_back(assignment: Assignment) -> Assignment:
+    return replace(assignment, served=CONTROL, fell_back=True)

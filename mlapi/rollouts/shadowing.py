@@ -5,6 +5,7 @@ in between, so that it keeps to its share of a processor; a candidate that hangs
 nothing else. Whatever it raises is written down beside the control's answer.
 """
 
+import contextlib
 import logging
 import math
 import os
@@ -63,16 +64,22 @@ class Shadower:
     ) -> None:
         self._live, self._known, self._folder, self._lines = live, known, folder, lines
         self._inputs, self._wall, self._busy = inputs, wall, busy
-        self._queue: queue.Queue[_Copy] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[_Copy | None] = queue.Queue(MOST_WAITING)
         self._hashers: dict[str, Hasher] = {}
         self._started_in = 0
-        self._rest = threading.Event()
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Ask in a thread; once a process, after the fork."""
         if self._started_in != os.getpid():
             self._started_in = os.getpid()
             threading.Thread(target=self._follow, name="mlapi-shadow", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask no more; a thread in which a candidate hangs stays with it until the process ends."""
+        self._ended.set()
+        with contextlib.suppress(queue.Full):  # then it does not sleep, and looks after each copy
+            self._queue.put_nowait(None)
 
     def observe(self, event: InferenceEvent) -> None:
         """Queue a copy of an answered request that the shadow of its rollout draws; drop it where there is no room."""
@@ -81,13 +88,15 @@ class Shadower:
         rollout = self._known(event.assignment.rollout)
         if rollout is None or not self._draws(rollout, event.assignment):
             return
-        copy = _Copy(rollout, event.assignment, event.inputs, event.outputs, event.predict_ns, self._wall())
+        copy = _Copy(rollout, event.assignment, event.inputs, event.outputs, event.model_ns, self._wall())
         if not self._queued(copy):
             self._lines.lose(self._pairs(rollout))
 
     def ask_next(self, timeout: float | None = None) -> float:
         """Ask the candidate the next copy and queue the pair; return the seconds to rest then. Raises queue.Empty."""
         copy = self._queue.get(timeout=timeout)
+        if copy is None:
+            raise queue.Empty
         began, shadow = self._busy(), copy.rollout.shadow
         self._lines.add(self._pairs(copy.rollout), self._pair(copy))
         share = 1.0 if shadow is None else shadow.core_share
@@ -140,9 +149,11 @@ class Shadower:
             return None, f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
 
     def _follow(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
-                self._rest.wait(self.ask_next())
+                self._ended.wait(self.ask_next())
+            except queue.Empty:  # it was stopped
+                continue
             except Exception:
                 log.exception("a pair of a shadow was lost")
 

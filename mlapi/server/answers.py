@@ -22,12 +22,16 @@ def fault(status: int, sentence: str, *, retry: bool = False) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def ok(headers: tuple[tuple[str, str], ...], request_id: str, body: bytes, *, keep: bool) -> bytes:
-    """Return a whole 200, with the headers in the order in which gunicorn and Flask send them."""
+Fields = tuple[tuple[str, str], ...]
+
+
+def ok(headers: Fields, named: Fields, request_id: str, body: bytes, *, keep: bool) -> bytes:
+    """Return a whole 200, with the headers in the order in which gunicorn and Flask send them; `named` stand last."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    last = "".join([f"{name}: {value}\r\n" for name, value in named])
     return (
         f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {date()}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n"
-        f"{lines}Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n\r\n"
+        f"{lines}Content-Length: {len(body)}\r\n{last}X-Request-Id: {request_id}\r\n\r\n"
     ).encode("latin-1") + body
 
 

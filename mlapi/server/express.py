@@ -21,6 +21,7 @@ from mlapi.resources.body import is_plain
 from mlapi.resources.calls import Builder, Call, compressed
 from mlapi.resources.v1.inference import PREDICT, predict_call
 from mlapi.resources.v2.inference import INFER, infer_call
+from mlapi.resources.variants import Sender, headers_of
 from mlapi.server import answers
 from mlapi.server.lines import Lines
 from mlapi.serving.dataplane import DataPlane
@@ -57,6 +58,7 @@ class Waiting(NamedTuple):
     head: Any
     connection: Any
     begun: int
+    sender: Sender
 
 
 class Express:
@@ -88,7 +90,7 @@ class Express:
 
     def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[bytes | None]:
         """Return the whole response to each request, in order; None for one that the application must answer."""
-        asked = [Asked(one.call.target, one.body, one.call.load, one.call.dump) for one in waiting]
+        asked = [Asked(one.call.target, one.body, one.call.load, one.call.dump, one.sender) for one in waiting]
         responses: list[bytes | None] = []
         logged = access.log.isEnabledFor(logging.INFO)
         for one, found in zip(waiting, self._plane.exchange_ready(asked), strict=True):
@@ -97,7 +99,9 @@ class Express:
                 continue
             body, headers, _ = compressed(found.answer, one.call.accept)
             request_id = one.route.request_id or access.new_id()
-            responses.append(answers.ok(headers, request_id, body, keep=one.head.keeps and not draining))
+            assignment = found.event.assignment
+            named = () if assignment is None else headers_of(assignment)
+            responses.append(answers.ok(headers, named, request_id, body, keep=one.head.keeps and not draining))
             if logged:
                 took = time.perf_counter_ns() - one.begun
                 line = access.Line(

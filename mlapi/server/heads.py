@@ -1,12 +1,14 @@
 """Request heads: judged by gunicorn's own parser, remembered by their bytes, and turned into WSGI environments.
 
 A client that keeps its connection sends the same head again and again, often to the byte; what such a head
-means is looked up, and everything else is read by the one parser that plain gunicorn would use.
+means is looked up, and everything else is read by the one parser that plain gunicorn would use. So is a head that
+differs from a known one in nothing but the values of its X- headers, such as the user or the request that it names.
 """
 
 import io
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from gunicorn.http import errors, wsgi
 from gunicorn.http.message import Request
@@ -17,7 +19,16 @@ from mlapi.server.express import Route
 END = b"\r\n\r\n"
 LONGEST_KNOWN = 2048
 MOST_KNOWN = 4096
+VARYING = re.compile(rb"\r\n(X-(?!Forwarded)[A-Za-z0-9-]{1,48}|Traceparent): ([!-~]{1,128})(?=\r\n)", re.IGNORECASE)
+"""Headers whose plain values neither the parser nor the server looks at; of X-Forwarded-Proto and such it does."""
 
+SHORTEST_LIMIT = 1024
+"""Bytes that a header field may have at least where a head is taken for another."""
+
+REQUEST_ID = "HTTP_X_REQUEST_ID"
+
+K = TypeVar("K")
+V = TypeVar("V")
 Peer = tuple[str, int] | str
 Environ = dict[str, Any]
 
@@ -59,6 +70,22 @@ class Head:
         self.expects = bool(request._expected_100_continue)  # noqa: SLF001 (gunicorn has no other word for it)
         self.keeps = not request.should_close()
 
+    def with_headers(self, values: Environ) -> "Head":
+        """Return this head with other values in its environment."""
+        other = object.__new__(Head)
+        other.request, other.length, other.expects, other.keeps = self.request, self.length, self.expects, self.keeps
+        other.environ, other.route = {**self.environ, **values}, self.route
+        if self.route is not None and REQUEST_ID in values:
+            other.route = self.route._replace(request_id=values[REQUEST_ID])
+        return other
+
+
+class Template(NamedTuple):
+    """A judged head without the values that vary; `keys` are where those stand in the environment."""
+
+    head: Head
+    keys: tuple[str, ...]
+
 
 class Heads:
     """Judges heads for one listener and remembers the short ones."""
@@ -66,9 +93,19 @@ class Heads:
     def __init__(self, cfg: Any, server: Peer, route: Callable[[Environ], Route | None]) -> None:  # noqa: ANN401 (gunicorn's Config)
         self._cfg, self._server, self._route = cfg, server, route
         self._known: dict[bytes, Head] = {}
+        self._templates: dict[tuple[bytes, ...], Template] = {}
+        self._looked_at = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in cfg.secure_scheme_headers)
         request_line = cfg.limit_request_line + 2
         self.longest = request_line + cfg.limit_request_fields * (cfg.limit_request_field_size + 2) + len(END)
-        self.known = self._known.get
+
+    def known(self, head: bytes) -> Head | None:
+        """Return what a head means that is known, or differs from a known one in values that vary; else None."""
+        found = self._known.get(head)
+        if found is not None or not self._templates or len(head) > LONGEST_KNOWN:
+            return found
+        shape, values = _varied(head)
+        template = self._templates.get(shape)
+        return None if template is None else _filled(template, values)
 
     def judge(self, head: bytes) -> Head:
         """Return what a head that ends in an empty line means; raises MalformedHead."""
@@ -79,10 +116,19 @@ class Heads:
             environ.pop(name, None)
         judged = Head(request, environ, self._route(environ))
         if len(head) <= LONGEST_KNOWN:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[head] = judged
+            self._remember(head, judged)
         return judged
+
+    def _remember(self, text: bytes, head: Head) -> None:
+        shape, values = _varied(text)
+        keys = tuple(f"HTTP_{name.decode().upper().replace('-', '_')}" for name in shape[1::2])
+        if keys and self._may_vary(keys) and [head.environ[key].encode() for key in keys] == values:
+            _keep(self._templates, shape, Template(head, keys))
+        else:  # nothing varies, or a header stands twice, which makes one value of both
+            _keep(self._known, text, head)
+
+    def _may_vary(self, keys: tuple[str, ...]) -> bool:
+        return self._looked_at.isdisjoint(keys) and self._cfg.limit_request_field_size >= SHORTEST_LIMIT
 
     def refusal(self, begun: bytes) -> MalformedHead | None:
         """Return why a head that has not ended yet can be refused already, or None."""
@@ -136,6 +182,24 @@ def response_bytes(app: Any, environ: Environ, request: Any, cfg: Any, *, keep: 
         if hasattr(answer, "close"):
             answer.close()
     return b"".join(sink.parts), not response.should_close()
+
+
+def _keep(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known[key] = value
+
+
+def _varied(head: bytes) -> tuple[tuple[bytes, ...], list[bytes]]:
+    """Return a head around the values that vary, every second part the name of one, and those values."""
+    parts = VARYING.split(head)
+    values = parts[2::3]
+    del parts[2::3]
+    return tuple(parts), values
+
+
+def _filled(template: Template, values: list[bytes]) -> Head:
+    return template.head.with_headers(dict(zip(template.keys, map(bytes.decode, values), strict=True)))
 
 
 def _length(request: Any) -> int | None:  # noqa: ANN401 (gunicorn's Request)

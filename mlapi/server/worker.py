@@ -24,6 +24,7 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from mlapi.resources.errors import BROKEN
+from mlapi.resources.variants import DRAWN, Sender
 from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
@@ -221,7 +222,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         else:
             if not self._waiting:
                 self.loop.call_soon(self._run_lane)
-            self._waiting.append(Waiting(route, route.call, body, head, connection, time.perf_counter_ns()))
+            sender = Sender(head.environ, body)
+            self._waiting.append(Waiting(route, route.call, body, head, connection, time.perf_counter_ns(), sender))
 
     # -- the roads -------------------------------------------------------------------------------
 
@@ -232,14 +234,16 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
                 if response is None:
-                    self._to_thread(one.connection, one.head, one.body, None)
+                    self._to_thread(one.connection, one.head, one.body, None, one.sender.drawn)
                 else:
                     one.connection.answer(response, keep=one.head.keeps)
         if self._waiting:
             self.loop.call_soon(self._run_lane)
 
-    def _to_thread(self, connection: Connection, head: Head, body: bytes, raw: bytes | None) -> None:
-        job = Job(connection, partial(self._answer, connection, head, body, raw), self._done)
+    def _to_thread(
+        self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
+    ) -> None:
+        job = Job(connection, partial(self._answer, connection, head, body, raw, drawn), self._done)
         if not self._threads.submit(job):
             busy = answers.fault(503, "the server is busy; try again", retry=True)
             connection.answer(busy, keep=False)
@@ -257,12 +261,18 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     def _finish(self, connection: Connection, outcome: tuple[bytes, bool]) -> None:
         connection.answer(outcome[0], keep=outcome[1])
 
-    def _answer(self, connection: Connection, head: Head, body: bytes, raw: bytes | None) -> tuple[bytes, bool]:
-        """Run the application; return the response, and whether the connection may be kept."""
+    def _answer(
+        self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
+    ) -> tuple[bytes, bool]:
+        """Run the application; return the response, and whether the connection may be kept.
+
+        `drawn` is the number that a rollout drew for the request in the lane.
+        """
         request, environ = head.request, {}
         try:
             if raw is None:
                 environ = environ_of(head, body, connection.peer)
+                environ[DRAWN] = drawn
             else:
                 request = parsed(raw, self.cfg)
                 environ = {**head.environ, "wsgi.input": request.body}

@@ -21,7 +21,8 @@ from mlapi.inference.values import (
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
-from mlapi.rollouts.router import Treatment, untreated
+from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.router import Ready, Treatment, undivided, untreated
 from mlapi.serving.together import Answered, Asked, Together
 
 PHASES = 3
@@ -29,7 +30,7 @@ PHASES = 3
 Q = TypeVar("Q", bound=InferenceRequest)
 R = TypeVar("R")
 Route = Callable[[Target], LoadedModel]
-Treat = Callable[[Target], Treatment | None]
+Treat = Callable[[Target, Caller], Treatment | None]
 Observer = Callable[[InferenceEvent], None]
 
 log = logging.getLogger("mlapi.serving")
@@ -39,7 +40,7 @@ class DataPlane:
     """Answers inference requests.
 
     `route` gives the loaded model for a target; `treat` what a rollout decides for it, or None;
-    `ready` gives the loaded model of a target at once, or None where it must be routed;
+    `ready` gives the model that answers a caller if it is in memory, or None where it must be routed;
     `observers` are told of every inference, answered or failed. An observer that raises is logged and
     never reaches the caller.
     """
@@ -47,13 +48,13 @@ class DataPlane:
     def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
         self, live: LiveRegistry, route: Route, observers: Sequence[Observer] = (),
         clock: Callable[[], int] = time.perf_counter_ns, treat: Treat = untreated,
-        ready: Callable[[Target], LoadedModel | None] | None = None,
+        ready: Callable[[Target, Caller], Ready | None] | None = None,
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
         self._observers = tuple(observers)
         self._clock = clock
-        self._together = Together(ready or live.ready, clock=clock)
+        self._together = Together(ready or undivided(live), clock=clock)
 
     def model(self, target: Target) -> LoadedModel:
         """Return the loaded model that `target` means; raises as `LiveRegistry.get` does."""
@@ -63,8 +64,11 @@ class DataPlane:
         """Return the status of all versions of a model; raises ModelNotFound."""
         return self.live.model(name)
 
-    def exchange(self, target: Target, load: Callable[[], Q], dump: Callable[[InferenceResponse, Q], R]) -> R:
-        """Return what `dump` makes of the answer to the request that `load` reads: one whole inference.
+    def exchange(
+        self, target: Target, load: Callable[[], Q], dump: Callable[[InferenceResponse, Q], R],
+        caller: Caller | None = None,
+    ) -> R:
+        """Return what `dump` makes of the answer to the request of `caller` that `load` reads: one whole inference.
 
         Both run under the watch, so that what they cost, and what they refuse, is counted; `load` may read
         the body, which a target that cannot answer never costs. Raises what they raise; what routing
@@ -75,7 +79,7 @@ class DataPlane:
         try:
             watch.version = self._route(target).manifest.version
             request = load()
-            treatment = self._treat(target)
+            treatment = self._treat(target, caller or Caller())
             if treatment is None:
                 loaded = self._route(target)  # again: reading the body may have outlived the version
                 response = _answer(loaded, request, watch)

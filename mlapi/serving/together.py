@@ -12,19 +12,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlapi.inference.conform import conform
-from mlapi.inference.values import Array, InferenceEvent, InferenceRequest, InferenceResponse, Target, rows_of
+from mlapi.inference.values import (
+    Array,
+    Assignment,
+    InferenceEvent,
+    InferenceRequest,
+    InferenceResponse,
+    Target,
+    rows_of,
+)
 from mlapi.registry.loading import LoadedModel
+from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.router import Ready
 
 BUDGET_NS = 1_000_000
 
 
 class Asked(NamedTuple):
-    """One request that is ready: its target, its body, and how its protocol reads and writes."""
+    """One request that is ready: its target, its body, how its protocol reads and writes, and who asks."""
 
     target: Target
     body: bytes
     load: Callable[[bytes], Any]
     dump: Callable[[InferenceResponse, Any], Any]
+    caller: Caller
 
 
 class Answered(NamedTuple):
@@ -35,20 +46,21 @@ class Answered(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A request whose inputs conform to its model's signature."""
+    """A request whose inputs conform to the signature of the model that answers it."""
 
     place: int
     request: InferenceRequest
+    assignment: Assignment | None
     inputs: dict[str, Array]
     rows: int
     input_ns: int
 
 
 class Together:
-    """Answers requests that are ready; `find` gives a loaded model at once, or None."""
+    """Answers requests that are ready; `find` gives at once the model that answers a caller, or None."""
 
     def __init__(
-        self, find: Callable[[Target], LoadedModel | None], budget_ns: int = BUDGET_NS,
+        self, find: Callable[[Target, Caller], Ready | None], budget_ns: int = BUDGET_NS,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._find, self._budget_ns, self._clock = find, budget_ns, clock
@@ -62,26 +74,32 @@ class Together:
         found: list[Answered | None] = [None] * len(asked)
         groups: dict[tuple[int, tuple[str, ...]], tuple[LoadedModel, list[_Ready]]] = {}
         for place, one in enumerate(asked):
-            loaded = self._find(one.target)
-            if loaded is None or loaded.planned is None:  # an estimator's code may do anything, and take any time
-                continue
-            begun = self._clock()
             try:
-                request = one.load(one.body)
-                outputs = loaded.outputs(request.outputs)
-                inputs = conform(request.inputs, loaded.signature)
+                known = self._known(place, one)
             except Exception:  # noqa: BLE001, S112 (whatever it is, the long road meets it again and says it)
                 continue
-            rows = rows_of(inputs)
-            cost = loaded.expected_ns(rows)
-            if cost is None or cost > self._budget_ns:
-                continue
-            ready = _Ready(place, request, inputs, rows, self._clock() - begun)
-            groups.setdefault((id(loaded), outputs), (loaded, []))[1].append(ready)
+            if known is not None:
+                loaded, outputs, ready = known
+                groups.setdefault((id(loaded), outputs), (loaded, []))[1].append(ready)
         for (_, outputs), (loaded, members) in groups.items():
             for part in self._parts(loaded, members):
                 self._predict(loaded, outputs, part, asked, found)
         return found
+
+    def _known(self, place: int, one: Asked) -> tuple[LoadedModel, tuple[str, ...], _Ready] | None:
+        """Return what answers one request, and what it is asked; None where that may take any time."""
+        found = self._find(one.target, one.caller)
+        if found is None or found.loaded.planned is None:  # an estimator's code may do anything, and take any time
+            return None
+        begun, loaded = self._clock(), found.loaded
+        request = one.load(one.body)
+        outputs = loaded.outputs(request.outputs)
+        inputs = conform(request.inputs, loaded.signature)
+        rows = rows_of(inputs)
+        cost = loaded.expected_ns(rows)
+        if cost is None or cost > self._budget_ns:
+            return None
+        return loaded, outputs, _Ready(place, request, found.assignment, inputs, rows, self._clock() - begun)
 
     def _parts(self, loaded: LoadedModel, members: list[_Ready]) -> Iterator[list[_Ready]]:
         """Cut a group into parts that are predicted together, each within the budget."""
@@ -114,13 +132,14 @@ class Together:
             own = predicted if len(part) == 1 else {n: a[first : first + one.rows] for n, a in predicted.items()}
             first += one.rows
             response = loaded.response(own, one.request.id)
+            response.assignment = one.assignment
             try:
                 answer = asked[one.place].dump(response, one.request)
             except Exception:  # noqa: BLE001, S112 (see answers)
                 continue
             event = InferenceEvent(
                 asked[one.place].target, response.version, one.rows, one.input_ns, predict_ns, self._clock() - begun,
-                own, None, int(number == 0), inputs=one.inputs,
+                own, None, int(number == 0), one.assignment, one.inputs, _alone_ns(loaded, one, part, predict_ns),
             )
             found[one.place] = Answered(answer, event)
 
@@ -129,3 +148,15 @@ def _stacked(part: list[_Ready]) -> dict[str, Array]:
     if len(part) == 1:
         return part[0].inputs
     return {name: np.concatenate([one.inputs[name] for one in part]) for name in part[0].inputs}
+
+
+def _alone_ns(loaded: LoadedModel, one: _Ready, part: list[_Ready], predict_ns: int) -> int | None:
+    """Return what a prediction would have taken for one of its requests alone, by the calibration of the model.
+
+    The arms of a rollout are compared by it: of two equal versions the one with the larger share of the requests
+    is asked for more of them at once.
+    """
+    if one.assignment is None or len(part) == 1:
+        return None
+    own, whole = loaded.expected_ns(one.rows), loaded.expected_ns(sum(other.rows for other in part))
+    return predict_ns * own // whole if own and whole else None

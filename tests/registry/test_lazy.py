@@ -87,6 +87,39 @@ def test_another_version_is_loaded_when_it_is_asked_for_and_then_at_hand(
     assert live.get(LINE).manifest.version == 2, "the default has not moved"
 
 
+def test_a_version_that_is_expected_comes_by_itself_and_stays(
+    add: Add, live: LiveRegistry, loads: list[tuple[str, int]],
+) -> None:
+    add()
+    add()
+    live.refresh()
+    for unknown in (("lime", 1), ("line", 9)):
+        live.expect(*unknown)
+    live.expect("line", 1)
+    live.expect("line", 1)
+    found = live.get(Target("line", 1))
+    assert live.ready(Target("line", 1)) is found
+    live.expect("line", 1)
+    assert loads == [("line", 2), ("line", 1)], "once"
+    later(live, LINGER_SECONDS + 1)
+    assert in_memory(live) == [1, 2]
+
+
+def test_a_version_that_was_refused_is_not_expected(
+    add: Add, live: LiveRegistry, store: Store, loads: list[tuple[str, int]],
+) -> None:
+    add()
+    add()
+    next(path for path in store.folder("line", 1).iterdir() if path.name.startswith("model.")).write_bytes(b"no model")
+    live.refresh()
+    with pytest.raises(ModelNotReady):
+        live.get(Target("line", 1))
+    before = len(loads)
+    live.expect("line", 1)
+    assert not live._arrivals._pending
+    assert len(loads) == before
+
+
 def test_nothing_waits_in_ready(live: LiveRegistry, add: Add, store: Store) -> None:
     add()
     add()

@@ -206,6 +206,13 @@ def test_a_promotion_gives_everything_to_the_candidate(
     ({"model": "iris", "candidate": "2", "wieght": 1}, 400, "wieght: unknown field"),
     ({"model": "iris", "candidate": "2", "plan": [{"weight": "1"}]}, 400, "plan[0].weight"),
     ({"model": "iris", "candidate": "2", "max_duration_s": -1}, 400, "max_duration_s"),
+    ({"model": "iris", "candidate": "2", "plan": [{"weight": 0.5}], "shadow": {}}, 400,
+     "shadow: expected a plan or a shadow, got both"),
+    ({"model": "iris", "candidate": "2", "shadow": {"rate": 0}}, 400, "shadow.rate"),
+    ({"model": "iris", "candidate": "2", "shadow": {"core_share": 1.5}}, 400, "shadow.core_share"),
+    ({"model": "iris", "candidate": "2", "shadow": {"tolerance": -1}}, 400, "shadow.tolerance"),
+    ({"model": "iris", "candidate": "2", "shadow": {"segments": ["x"] * 21}}, 400, "shadow.segments"),
+    ({"model": "iris", "candidate": "2", "shadow": {"speed": 1}}, 400, "shadow.speed: unknown field"),
 ])  # fmt: skip
 def test_an_order_that_cannot_be_carried_out_is_refused_with_a_sentence(
     client: FlaskClient, order: dict[str, Any], status: int, sentence: str,
@@ -223,8 +230,8 @@ def test_a_second_rollout_of_a_model_is_a_conflict(client: FlaskClient, begin: C
 
 @pytest.mark.parametrize(("method", "path", "status"), [
     ("GET", "/v1/rollouts/ro_unknown", 404), ("GET", "/v1/rollouts/x", 404), ("DELETE", "/v1/rollouts", 405),
-    ("POST", "/v1/rollouts/ro_unknown:pause", 404), ("POST", "/v1/rollouts/ro_unknown:explode", 404),
-    ("PUT", "/v1/rollouts/ro_unknown", 405),
+    ("GET", "/v1/rollouts/ro_unknown/comparison", 404), ("POST", "/v1/rollouts/ro_unknown:pause", 404),
+    ("POST", "/v1/rollouts/ro_unknown:explode", 404), ("PUT", "/v1/rollouts/ro_unknown", 405),
 ])  # fmt: skip
 def test_what_is_not_there_is_said_in_a_sentence(client: FlaskClient, method: str, path: str, status: int) -> None:
     answer = client.open(path, method=method)
@@ -253,6 +260,36 @@ def test_while_the_registry_is_away_the_status_is_what_was_last_heard(
     assert client.get(path).get_json()["stale"] is True
     assert client.post(PREDICT, json=BODY).headers["X-Mlapi-Variant"] == "control"
     assert client.get("/v1/rollouts/ro_unknown").status_code == 404
+
+
+def test_a_shadow_answers_nobody_and_its_comparison_has_the_pairs(
+    client: FlaskClient, app: Flask, begin: Callable[..., str],
+) -> None:
+    shadow = {"rate": 1.0, "core_share": 1.0, "tolerance": 0.5, "segments": ["petal"]}
+    rollout = begin(plan=None, shadow=shadow)
+    told = client.get(f"/v1/rollouts/{rollout}").get_json()
+    assert (told["shadow"], told["plan"], told["weight"]) == (shadow, [], 0.0)
+    path = f"/v1/rollouts/{rollout}/comparison"
+    empty = client.get(path).get_json()
+    assert (empty["pairs"], empty["dropped"], empty["disagreement"]["share"], empty["losses"]) == (0, 0, None, None)
+    answer = client.post(PREDICT, json=BODY)
+    assert (answer.headers["X-Model-Version"], answer.headers["X-Mlapi-Variant"]) == ("1", "control")
+    deadline = time.monotonic() + 30
+    while client.get(path).get_json()["pairs"] == 0:
+        assert time.monotonic() < deadline
+        app.extensions["mlapi"].lines.flush()
+    told = client.get(path).get_json()
+    wanted = {"rollout": rollout, "model": "iris", "control": "1", "candidate": "2", "pairs": 1, "dropped": 0,
+              "errors": 0, "invalid": 0, "worst": []}  # fmt: skip
+    assert {name: told[name] for name in wanted} == wanted
+    assert (told["disagreement"]["count"], told["disagreement"]["of"]) == (0, 1), "both versions are the same model"
+
+
+def test_a_rollout_that_is_no_shadow_has_a_comparison_without_pairs(
+    client: FlaskClient, begin: Callable[..., str],
+) -> None:
+    told = client.get(f"/v1/rollouts/{begin(0.5)}/comparison").get_json()
+    assert (told["pairs"], told["mean_difference"], told["control_ms"]) == (0, None, {"p50": None, "p95": None})
 
 
 def test_a_started_app_follows_by_itself(client: FlaskClient) -> None:

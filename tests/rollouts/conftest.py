@@ -72,7 +72,7 @@ class Worker:
         self.generations, self.counters = Generations(Store(registry)), Counters()
         live = LiveRegistry(Store(registry))
         live.refresh()
-        self.router = Router(live, lambda _: None, monotonic=lambda: clock.monotonic)
+        self.router = Router(live, monotonic=lambda: clock.monotonic)
         self.follower = RolloutFollower(
             self.generations, self.router, self.counters, lambda: clock.wall, lambda: clock.monotonic,
         )

@@ -8,6 +8,7 @@ import pytest
 
 from mlapi.inference.values import InferenceEvent, Target
 from mlapi.rollouts import progress, transitions
+from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.follower import RESCAN_SECONDS
 from mlapi.rollouts.generations import Generations
@@ -31,16 +32,16 @@ def begin(generations: Generations, why: Reason, share: int = 1_000_000) -> Roll
 
 def test_a_worker_follows_at_its_next_look(worker: Worker, why: Reason) -> None:
     worker.follower.tick()
-    assert worker.router.treat(IRIS) is None
+    assert worker.router.treat(IRIS, Caller()) is None
     rollout = begin(worker.generations, why)
     worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert (treatment.assignment.rollout, treatment.assignment.arm) == (rollout.id, "candidate")
     assert treatment.assignment.prediction_id is not None
     worker.generations.change(rollout, lambda now: transitions.abort(now, why))
     worker.follower.tick()
-    assert worker.router.treat(IRIS) is None
+    assert worker.router.treat(IRIS, Caller()) is None
     assert worker.router.route(IRIS).manifest.version == 1
 
 
@@ -50,7 +51,12 @@ def test_nothing_is_read_again_while_the_registry_stands_still(
     begin(worker.generations, why)
     worker.follower.tick()
     reads: list[str] = []
-    monkeypatch.setattr(Generations, "current", lambda _, model: reads.append(model))
+
+    def read(generations: Generations, model: str) -> None:
+        if generations is worker.generations:  # an app of another test may follow its own
+            reads.append(model)
+
+    monkeypatch.setattr(Generations, "current", read)
     worker.follower.tick()
     assert reads == []
     clock.forward(RESCAN_SECONDS + 1)
@@ -102,14 +108,14 @@ def test_a_candidate_that_fails_is_avoided_at_once_and_rolled_back(
     worker.follower.tick()
     for _ in range(5):
         worker.breaker.observe(event(rollout=rollout.id, fell_back=True))
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.candidate is None
     worker.follower.tick()
     ended = worker.generations.latest("iris", rollout.id)
     assert (ended.state, ended.ppm, ended.history[-1].by) == ("rolled_back", 0, "breaker")
     assert ended.history[-1].evidence == {"failures": 5.0}
-    assert worker.router.treat(IRIS) is None
+    assert worker.router.treat(IRIS, Caller()) is None
     assert "rolled back" in [record.message for record in caplog.records]
 
 
@@ -146,19 +152,19 @@ def test_a_registry_that_goes_leaves_the_last_word_for_thirty_seconds_and_then_t
     clock.forward(29)
     worker.follower.tick()
     worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.assignment.arm == "candidate"
     clock.forward(2)
     worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.assignment.arm == "control"
     warned = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert warned.count("rollouts cannot be read; what is known holds for 30 s") == 1
     away.rename(registry_copy)
     worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.assignment.arm == "candidate"
 
@@ -172,7 +178,7 @@ def test_a_damaged_generation_is_told_and_ends_with_the_control(
     for _ in range(5):
         clock.forward(RESCAN_SECONDS + 0.1)
         worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.assignment.arm == "control"
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
@@ -187,7 +193,7 @@ def test_clocks_that_jump_change_nothing(worker: Worker, why: Reason, clock: Clo
         clock.wall += jump
         clock.monotonic += 1
         worker.follower.tick()
-        treatment = worker.router.treat(IRIS)
+        treatment = worker.router.treat(IRIS, Caller())
         assert treatment is not None
         assert treatment.assignment.arm == "candidate"
     assert worker.generations.latest("iris", rollout.id) == rollout
@@ -201,7 +207,7 @@ def test_counters_that_cannot_be_written_are_told_once_and_stop_nothing(
     for _ in range(3):
         clock.forward(3)
         worker.follower.tick()
-    assert worker.router.treat(IRIS) is not None
+    assert worker.router.treat(IRIS, Caller()) is not None
     assert [record.message for record in caplog.records].count("rollout counters cannot be written") == 1
 
 
@@ -211,7 +217,7 @@ def test_without_the_secret_there_are_no_prediction_ids(
     rollout = begin(worker.generations, why)
     (worker.generations.folder("iris", rollout.id) / "secret").unlink()
     worker.follower.tick()
-    treatment = worker.router.treat(IRIS)
+    treatment = worker.router.treat(IRIS, Caller())
     assert treatment is not None
     assert treatment.assignment.prediction_id is None
     assert "the secret cannot be read; answers carry no prediction id" in [one.message for one in caplog.records]

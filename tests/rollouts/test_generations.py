@@ -1,5 +1,7 @@
 """Rollouts on disk: one winner a generation, one rollout a model, nothing half written."""
 
+import contextlib
+import itertools
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,12 +13,13 @@ from mlapi.errors import RegistryError, RolloutConflict, RolloutNotFound, Rollou
 from mlapi.registry.store import Store
 from mlapi.rollouts import document, transitions
 from mlapi.rollouts.document import Rollout, Step
-from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.generations import MOST_TRIES, Generations
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.transitions import Reason
 
 SECRET = bytes(32)
 PLAN = Plan(steps=(Step(10_000), Step(500_000)))
+WRITERS = 2 * MOST_TRIES
 
 
 @pytest.fixture
@@ -49,18 +52,38 @@ def test_each_change_is_a_file_more_and_the_old_ones_stay(generations: Generatio
 
 
 def test_racing_writers_each_get_a_generation_of_their_own(generations: Generations, why: Reason) -> None:
+    """A try is lost to a writer that won, so that one who calls again needs fewer tries than there are writers."""
     rollout = begin(generations, why)
 
     def note(number: int) -> int:
         reason = replace(why, why=f"writer {number}")
         flip = {"running": transitions.pause, "paused": transitions.resume}
-        return generations.change(rollout, lambda now: flip[now.state](now, reason)).generation
+        for _ in range(WRITERS // MOST_TRIES):
+            with contextlib.suppress(RolloutConflict):
+                return generations.change(rollout, lambda now: flip[now.state](now, reason)).generation
+        pytest.fail(f"writer {number} lost more tries than there were others to lose them to")
 
     with ThreadPoolExecutor(4) as pool:
-        got = list(pool.map(note, range(40)))
-    assert sorted(got) == list(range(2, 42))
+        got = list(pool.map(note, range(WRITERS)))
+    assert sorted(got) == list(range(2, WRITERS + 2))
     last = generations.latest("iris", rollout.id)
-    assert {change.why for change in last.history[1:]} == {f"writer {number}" for number in range(40)}
+    assert {change.why for change in last.history[1:]} == {f"writer {number}" for number in range(WRITERS)}
+
+
+def test_a_writer_that_always_loses_is_told_to_try_again(generations: Generations, why: Reason) -> None:
+    rollout = begin(generations, why)
+    verbs = itertools.cycle([transitions.pause, transitions.resume])
+    tries = []
+
+    def overtaken(now: Rollout) -> Rollout:
+        tries.append(now.generation)
+        generations.change(rollout, lambda before: next(verbs)(before, replace(why, why="faster")))
+        return transitions.abort(now, why)
+
+    with pytest.raises(RolloutConflict, match="is being changed by others all the time; try again"):
+        generations.change(rollout, overtaken)
+    assert tries == list(range(1, MOST_TRIES + 1))
+    assert {change.why for change in generations.latest("iris", rollout.id).history[1:]} == {"faster"}
 
 
 def test_a_change_that_is_refused_writes_nothing(generations: Generations, why: Reason) -> None:

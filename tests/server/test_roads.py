@@ -4,14 +4,8 @@ A corpus of good and bad requests, and requests put together at random, go to th
 dates, new request ids and new inference ids may differ.
 """
 
-import contextlib
 import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,17 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.conftest import publish_all
-from tests.contract.wire import LENGTH, binary, message, tensor
-from tests.server.conftest import Server, free_port, serving, wait_until_ready
+from tests.contract.wire import LENGTH, binary, tensor
+from tests.server.conftest import Server
+from tests.server.roads import IRIS, posted, request, same_answers, three_roads, v2
 from tests.server.test_worker import Client
 
 pytestmark = pytest.mark.server
 
-ROOT = Path(__file__).parents[2]
-IRIS = [5.1, 3.5, 1.4, 0.2]
 VISIT = {"word": "oslo", "count": 3, "known": True, "score": 0.25}
-CHANGING = re.compile(rb"(Date|X-Request-Id): [^\r]*\r\n")
-NEW_ID = re.compile(rb'"(id|request_id)":"[0-9a-f-]{32,36}"')
 
 
 @pytest.fixture(scope="module")
@@ -39,53 +30,8 @@ def roads(
     """Return the servers: with the lane, without it, and plain gunicorn with threads."""
     folder = tmp_path_factory.mktemp("roads")
     publish_all(folder / "registry", iris_rows, iris_model, homes_rows, homes_model)
-    with serving(folder) as start, contextlib.ExitStack() as stack:
-        servers = [start(folder / "registry", MLAPI_EXPRESS=express, MLAPI_WORKERS="1") for express in ("on", "off")]
-        port, log = free_port(), folder / "plain.log"
-        command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-k", "gthread", "--threads", "4",
-                   "--no-control-socket", "--keep-alive", "5", "--bind", f"127.0.0.1:{port}"]  # fmt: skip
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                command, cwd=ROOT, stderr=errors, text=True,
-                env={**os.environ, "MLAPI_REGISTRY": str(folder / "registry")},
-            )
-        plain = Server(process, port, log)
-        stack.callback(plain.stop)
-        wait_until_ready(plain)
-        yield [*servers, plain]
-
-
-def request(path: str, body: bytes | None, headers: dict[str, str], method: str = "POST") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: mlapi"]
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
-
-
-def same_answers(roads: list[Server], sent: bytes) -> bytes:
-    """Return the one answer that all give, twice each on one connection, without what may differ."""
-    answers = set()
-    for server in roads:
-        with Client(server) as client:
-            for _ in range(2):
-                client.send(sent)
-                status, headers, body = client.response()
-                shown = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
-                cut = CHANGING.sub(rb"\1\r\n", shown)
-                answers.add(b"%d\r\n%s\r\n%s" % (status, cut, NEW_ID.sub(rb"\1", body)))
-    assert len(answers) == 1, answers
-    return answers.pop()
-
-
-def posted(path: str, document: object, **headers: str) -> bytes:
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return request(path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-
-
-def v2(name: str, *inputs: Any, **members: Any) -> bytes:
-    body, headers = message(*inputs, **members)
-    return request(f"/v2/models/{name}/infer", body, headers)
+    with three_roads(folder, folder / "registry") as servers:
+        yield servers
 
 
 ROW = tensor("input-0", [1, 4], "FP64", IRIS)

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,16 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
+from mlapi.registry.archive import export_version, import_version
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
-from tests.server.conftest import Server, free_port, wait_until_ready
+from tests.server.conftest import Server, free_port, serving, wait_until_ready
 
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
+WIDE = np.random.default_rng(0).normal(size=(2, 2_000))
 MARKER = "payload-that-no-log-may-hold"
 Serve = Callable[..., Server]
 
@@ -34,6 +36,25 @@ def registry(tmp_path: Path) -> Path:
     folder = tmp_path / "registry"
     publish(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), "sum", sample=ROWS, registry=folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return one server for all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("shared")
+    publish(LinearRegression().fit(ROWS, ROWS.sum(axis=1)), "sum", sample=ROWS, registry=folder / "registry")
+    with serving(folder) as start:
+        yield start(folder / "registry")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive of 96 MB of coefficients, which take a while to publish the first time."""
+    folder = tmp_path_factory.mktemp("large")
+    model = LinearRegression().fit(WIDE, np.tile([1.0, 2.0], (6_000, 1)).T)
+    publish(model, "large", sample=WIDE, registry=folder / "registry")
+    export_version(Store(folder / "registry"), "large", 1, folder / "large.tar")
+    return folder / "large.tar"
 
 
 def ask(
@@ -60,22 +81,20 @@ def raw(server: Server, request: bytes) -> bytes:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_lines_printed_at_the_start_work_as_they_stand(serve: Serve, registry: Path) -> None:
-    server = serve(registry)
-    lines = [line for line in server.stdout.read_text().splitlines() if line.startswith("curl ")]
+def test_the_curl_lines_printed_at_the_start_work_as_they_stand(shared: Server) -> None:
+    lines = [line for line in shared.stdout.read_text().splitlines() if line.startswith("curl ")]
     assert len(lines) == 2
     for line in lines:
         answer = subprocess.run(["bash", "-c", f"{line} -sS --fail"], capture_output=True, text=True, check=True)
         assert json.loads(answer.stdout).keys() & {"predictions", "outputs"}
 
 
-def test_both_faces_answer_and_name_the_version(serve: Serve, registry: Path) -> None:
-    server = serve(registry)
-    status, headers, body = ask(server, "POST", "/v1/models/sum:predict", {"instances": [[1, 2]]})
+def test_both_faces_answer_and_name_the_version(shared: Server) -> None:
+    status, headers, body = ask(shared, "POST", "/v1/models/sum:predict", {"instances": [[1, 2]]})
     assert (status, headers["X-Model-Version"]) == (200, "1")
     assert json.loads(body)["predictions"] == pytest.approx([3.0])
     tensor = {"name": "input-0", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}
-    status, headers, body = ask(server, "POST", "/v2/models/sum/versions/1/infer", {"inputs": [tensor]})
+    status, headers, body = ask(shared, "POST", "/v2/models/sum/versions/1/infer", {"inputs": [tensor]})
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert json.loads(body)["outputs"][0]["data"] == pytest.approx([3.0])
 
@@ -121,18 +140,16 @@ def test_a_chunked_body_is_held_to_the_limit(serve: Serve, registry: Path) -> No
         assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]
 
 
-def test_malformed_chunks_are_the_clients_fault(serve: Serve, registry: Path) -> None:
-    server = serve(registry)
+def test_malformed_chunks_are_the_clients_fault(shared: Server) -> None:
     request = b"POST /v1/models/sum:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n"
-    assert raw(server, request).split()[1] == b"400"
-    assert ask(server, "GET", "/v2/health/live")[0] == 200
+    assert raw(shared, request).split()[1] == b"400"
+    assert ask(shared, "GET", "/v2/health/live")[0] == 200
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\xff\xfe\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
-def test_raw_garbage_kills_nothing(serve: Serve, registry: Path, garbage: bytes) -> None:
-    server = serve(registry)
-    raw(server, garbage)
-    assert ask(server, "GET", "/v2/health/live")[0] == 200
+def test_raw_garbage_kills_nothing(shared: Server, garbage: bytes) -> None:
+    raw(shared, garbage)
+    assert ask(shared, "GET", "/v2/health/live")[0] == 200
 
 
 def test_a_connection_survives_a_refused_body(serve: Serve, registry: Path) -> None:
@@ -146,9 +163,9 @@ def test_a_connection_survives_a_refused_body(serve: Serve, registry: Path) -> N
     connection.close()
 
 
-def test_compressed_bodies_are_read(serve: Serve, registry: Path) -> None:
+def test_compressed_bodies_are_read(shared: Server) -> None:
     body = gzip.compress(json.dumps({"instances": [[1, 2]]}).encode())
-    assert ask(serve(registry), "POST", "/v1/models/sum:predict", body, **{"Content-Encoding": "gzip"})[0] == 200
+    assert ask(shared, "POST", "/v1/models/sum:predict", body, **{"Content-Encoding": "gzip"})[0] == 200
 
 
 def test_a_version_published_while_it_runs_is_served_without_a_failure() -> None:
@@ -218,13 +235,13 @@ def test_a_setting_that_is_none_is_refused_before_anything_starts(tmp_path: Path
     assert run.stderr == "mlapi: MLAPI_WORKER is not a setting; did you mean MLAPI_WORKERS?\n"
 
 
-def test_workers_share_the_models_that_were_loaded_before_the_fork(serve: Serve, registry: Path) -> None:
+def test_workers_share_the_models_that_were_loaded_before_the_fork(
+    serve: Serve, registry: Path, large: Path,
+) -> None:
     """96 MB of coefficients stay in shared pages: a worker's own memory does not hold them."""
-    wide = np.random.default_rng(0).normal(size=(2, 2_000))
-    model = LinearRegression().fit(wide, np.tile([1.0, 2.0], (6_000, 1)).T)
-    publish(model, "large", sample=wide, registry=registry)
+    import_version(Store(registry), large)
     server = serve(registry)
-    ask(server, "POST", "/v1/models/large:predict", {"instances": wide[:1].tolist()})
+    ask(server, "POST", "/v1/models/large:predict", {"instances": WIDE[:1].tolist()})
     private = [_private_kb(pid) for pid in _workers(server)]
     assert len(private) == 2
     assert max(private) < 80_000
@@ -232,20 +249,18 @@ def test_workers_share_the_models_that_were_loaded_before_the_fork(serve: Serve,
 
 @pytest.mark.parametrize("plans", ["on", "off"])  # a linear plan makes arrays of its own, as large as the mapped ones
 def test_a_large_version_published_later_is_shared_too_by_workers_that_replace_the_old_ones(
-    serve: Serve, registry: Path, plans: str,
+    serve: Serve, registry: Path, large: Path, plans: str,
 ) -> None:
     server = serve(registry, MLAPI_PLANS=plans)
     before = set(_workers(server))
-    wide = np.random.default_rng(0).normal(size=(2, 2_000))
-    model = LinearRegression().fit(wide, np.tile([1.0, 2.0], (6_000, 1)).T)
-    publish(model, "large", sample=wide, registry=registry)
+    import_version(Store(registry), large)
     for _ in range(3000):  # a few seconds of asking
         ready = ask(server, "GET", "/v2/health/live")[0] == 200
         after = set(_workers(server))
         if ready and not before & after:
             break
     assert not before & after
-    assert [ask(server, "POST", "/v1/models/large:predict", {"instances": wide[:1].tolist()})[0]] * 3 == [200] * 3
+    assert [ask(server, "POST", "/v1/models/large:predict", {"instances": WIDE[:1].tolist()})[0]] * 3 == [200] * 3
     assert max(_private_kb(pid) for pid in _workers(server)) < 80_000
 
 

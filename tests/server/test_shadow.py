@@ -1,5 +1,9 @@
 """A shadow with real workers: everybody gets the control, and what the candidate does hurts nobody."""
 
+import contextlib
+import http.client
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +13,10 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
+from mlapi.rollouts.shadowing import MOST_WAITING
 from tests.server.conftest import Server
-from tests.server.test_rollouts import ROWS, both_follow, call, predict, registry, start, until
+from tests.server.test_rollouts import ROWS, both_follow, call, predict, registry, start, until, workers
+from tests.server.test_worker import HANGING
 
 __all__ = ["registry"]
 pytestmark = pytest.mark.server
@@ -54,3 +60,32 @@ def test_a_shadow_that_can_answer_nothing_is_counted_and_not_noticed(
     assert {predict(server)["X-Model-Version"] for _ in range(ASKED)} == {"1"}
     assert until(lambda: compared(server, url)["errors"] == ASKED)
     assert call(server, "GET", url)[2]["state"] == "running"
+
+
+def test_a_candidate_that_hangs_hurts_nobody_and_what_it_did_not_get_to_is_counted(
+    serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request that waited for it would never be answered."""
+    code, path = tmp_path / "code", tmp_path / "other"
+    code.mkdir()
+    (code / "hanging_shadow.py").write_text(HANGING)
+    monkeypatch.syspath_prepend(str(code))
+    candidate = __import__("hanging_shadow").Hanging().fit(ROWS, ROWS[:, 0])
+    publish(LinearRegression().fit(ROWS, ROWS[:, 0]), "m", sample=ROWS, registry=path)
+    publish(candidate, "m", sample=ROWS, registry=path)
+    sys.modules.pop("hanging_shadow")
+    server = serve(path, MLAPI_WORKERS="2", PYTHONPATH=os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")]))
+    url = f"/v1/rollouts/{start(server, candidate='2', control='1', shadow={'core_share': 1.0})}"
+    assert until(lambda: both_follow(server, url))
+    first = workers(server, url)
+    for count in (MOST_WAITING + 5, *[1] * 20):  # more to one worker than may wait, and some to any
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=40)) as connection:
+            for _ in range(count):
+                connection.request("POST", "/v1/models/m:predict", b'{"instances": [[666, 1]]}')
+                answer = connection.getresponse()
+                assert (answer.read(), answer.status, answer.headers["X-Model-Version"])[1:] == (200, "1")
+    assert until(lambda: compared(server, url)["dropped"] > 0)
+    assert compared(server, url)["pairs"] == 0
+    assert (call(server, "GET", url)[2]["state"], workers(server, url)) == ("running", first), "no worker was replaced"
+    assert call(server, "POST", f"{url}:abort")[0] == 200
+    assert server.stop() == 0

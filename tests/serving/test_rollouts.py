@@ -13,6 +13,7 @@ from mlapi.inference.values import InferenceEvent, InferenceRequest, Rows, Targe
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
+from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.router import Division, Router
@@ -54,14 +55,15 @@ def exchange(
     """Ask for one row in a rollout from 1 to `candidate`; return the answer and what was told."""
     plan = Plan(steps=(Step(share),))
     rollout: Rollout = start("sum", 1, (1, candidate), plan, Reason("t", "t", "t"))
-    router = Router(live, lambda source: words.get(source.partition(":")[2].replace("-", "_")))
+    router = Router(live)
     router.follow({"sum": Division.of(rollout, bytes(32))})
     router.heard({"sum"})
+    caller = Caller({f"header:{name.replace('_', '-')}": value for name, value in words.items()})
     events: list[InferenceEvent] = []
     plane = DataPlane(live, router.route, [events.append], treat=router.treat)
     request = InferenceRequest(Target("sum"), Rows([[value, 1.0]]))
     try:
-        answer: Any = plane.exchange(request.target, lambda: request, lambda response, _: response)
+        answer: Any = plane.exchange(request.target, lambda: request, lambda response, _: response, caller)
     except Exception as error:  # noqa: BLE001 (the error is the answer)
         answer = error
     return answer, events
@@ -117,7 +119,7 @@ def test_who_pins_a_variant_gets_it_or_its_error(
 def test_a_fault_of_the_caller_is_his_in_either_arm(live: LiveRegistry) -> None:
     def ask(share: int) -> Any:
         plan = Plan(steps=(Step(share),))
-        router = Router(live, lambda _: None)
+        router = Router(live)
         router.follow({"sum": Division.of(start("sum", 1, (1, 2), plan, Reason("t", "t", "t")), None)})
         router.heard({"sum"})
         plane = DataPlane(live, router.route, treat=router.treat)

@@ -14,6 +14,8 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
+from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.router import Ready, undivided
 from mlapi.schemas.v1 import predict
 from mlapi.serving.dataplane import DataPlane
 from mlapi.serving.together import Asked, Together
@@ -32,7 +34,7 @@ def live(registry: Path) -> LiveRegistry:
 
 def asked(rows: Any, target: Target = IRIS, signature: str = "predict_proba") -> Asked:
     body = json.dumps({"instances": rows, "signature_name": signature}).encode()
-    return Asked(target, body, lambda data: predict.load(data, target), lambda response, _: response)
+    return Asked(target, body, lambda data: predict.load(data, target), lambda response, _: response, Caller())
 
 
 def probabilities(response: InferenceResponse) -> bytes:
@@ -40,7 +42,7 @@ def probabilities(response: InferenceResponse) -> bytes:
 
 
 def test_each_gets_the_bits_that_it_would_get_alone(live: LiveRegistry) -> None:
-    together = Together(live.ready)
+    together = Together(undivided(live))
     batch = [asked([flower]) for flower in FLOWERS] + [asked(FLOWERS)] + [asked(FLOWERS[::-1])]
     found = together.answers(batch)
     alone = [together.answers([one])[0] for one in batch]
@@ -50,7 +52,7 @@ def test_each_gets_the_bits_that_it_would_get_alone(live: LiveRegistry) -> None:
 
 def test_requests_of_one_model_and_output_are_one_execution(live: LiveRegistry) -> None:
     batch = [asked([flower]) for flower in FLOWERS] + [asked(FLOWERS, signature="")]
-    events = [one.event for one in Together(live.ready).answers(batch) if one is not None]
+    events = [one.event for one in Together(undivided(live)).answers(batch) if one is not None]
     assert [event.executions for event in events] == [1, 0, 0, 1]
     assert [event.rows for event in events] == [1, 1, 1, 3]
 
@@ -59,10 +61,10 @@ def test_requests_of_one_model_and_output_are_one_execution(live: LiveRegistry) 
     asked([[1, 2, 3]]), asked([["a", 1, 2, 3]]), asked([]), asked(FLOWERS, Target("none")),
     asked(FLOWERS, Target("iris", 99)),
     asked(FLOWERS, Target("iris", None, "none")), asked(FLOWERS, signature="none"),
-    Asked(IRIS, b"{", lambda data: predict.load(data, IRIS), lambda response, _: response),
+    Asked(IRIS, b"{", lambda data: predict.load(data, IRIS), lambda response, _: response, Caller()),
 ])  # fmt: skip
 def test_one_that_is_wrong_takes_the_long_road_and_no_other_with_it(live: LiveRegistry, bad: Asked) -> None:
-    found = Together(live.ready).answers([asked(FLOWERS[:1]), bad, asked(FLOWERS[1:])])
+    found = Together(undivided(live)).answers([asked(FLOWERS[:1]), bad, asked(FLOWERS[1:])])
     assert [one is not None for one in found] == [True, False, True]
 
 
@@ -70,19 +72,19 @@ def test_what_cannot_be_written_takes_the_long_road(live: LiveRegistry) -> None:
     def failing(*_: object) -> InferenceResponse:
         raise ValueError
 
-    found = Together(live.ready).answers([asked(FLOWERS)._replace(dump=failing), asked(FLOWERS)])
+    found = Together(undivided(live)).answers([asked(FLOWERS)._replace(dump=failing), asked(FLOWERS)])
     assert [one is not None for one in found] == [False, True]
 
 
 def test_what_would_take_too_long_takes_the_long_road(live: LiveRegistry) -> None:
-    assert Together(live.ready, budget_ns=1).answers([asked(FLOWERS)]) == [None]
+    assert Together(undivided(live), budget_ns=1).answers([asked(FLOWERS)]) == [None]
 
 
 def test_a_group_is_cut_where_its_cost_crosses_the_budget(
     live: LiveRegistry, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(LoadedModel, "expected_ns", lambda _, rows: 1000 * rows)
-    found = Together(live.ready, budget_ns=2000).answers([asked([flower]) for flower in FLOWERS])
+    found = Together(undivided(live), budget_ns=2000).answers([asked([flower]) for flower in FLOWERS])
     assert [one.event.executions for one in found if one is not None] == [1, 0, 1]
 
 
@@ -94,7 +96,7 @@ def test_an_estimator_never_runs_here(tmp_path: Path) -> None:
     live.refresh()
     target = Target("planned")
     assert live.get(target).planned is None
-    assert Together(live.ready).answers([asked([[1.0]], target, "")]) == [None]
+    assert Together(undivided(live)).answers([asked([[1.0]], target, "")]) == [None]
 
 
 def test_a_failing_prediction_leaves_all_of_its_group_to_the_long_road(live: LiveRegistry) -> None:
@@ -105,7 +107,7 @@ def test_a_failing_prediction_leaves_all_of_its_group_to_the_long_road(live: Liv
     loaded = live.get(IRIS)
     failing = Failing(loaded.manifest, loaded._answering, loaded.reference)
     failing.prove()
-    together = Together(lambda _: failing)
+    together = Together(lambda *_: Ready(failing, None))
     assert together.answers([asked(FLOWERS), asked(FLOWERS)]) == [None, None]
 
 

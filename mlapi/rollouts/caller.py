@@ -1,0 +1,32 @@
+"""Who asks: what a request says of itself, and the number that is drawn for one that says nothing."""
+
+import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+class Caller:
+    """The caller of one request: `words` is what was sent, by source, such as header:X-User-Id."""
+
+    __slots__ = ("_words", "drawn")
+
+    def __init__(self, words: Mapping[str, bytes] = NOTHING, drawn: int | None = None) -> None:
+        self._words = words
+        self.drawn = drawn
+        """The number that was drawn already; None as long as nobody needed one."""
+
+    def told(self, source: str) -> bytes | None:
+        """Return what was sent under a source, its bytes as they came; None for nothing."""
+        return self._words.get(source)
+
+    def draw(self) -> int:
+        """Return 64 random bits, the same at every call.
+
+        A request that is tried twice, by the short road and then by the long one, stays in the arm it was drawn
+        into: else those that an arm cannot answer would be drawn again, and its failures lost to the other.
+        """
+        if self.drawn is None:
+            self.drawn = secrets.randbits(64)  # the system's own, which a fork does not repeat
+        return self.drawn
