@@ -19,6 +19,7 @@ READ: list[tuple[str, str, Any]] = [
     ("run_folder", "/run/m", Path("/run/m")), ("invocations_model", "iris@stable", "iris@stable"),
     ("read_seconds", "2.5", 2.5), ("write_seconds", "60", 60.0), ("request_seconds", "5", 5.0), ("queue", "8", 8),
     ("express", "off", "off"), ("express", "ON", "on"), ("exposures", "off", "off"),
+    ("request_log", "0", 0.0), ("request_log", "0.25", 0.25), ("request_log", "1", 1.0),
     ("graceful_seconds", "30", 30), ("log_level", "debug", "debug"), ("log_level", "WARNING", "warning"),
     ("plans", "off", "off"), ("plans", "ON", "on"),
 ]  # fmt: skip
@@ -31,6 +32,7 @@ REFUSED = [
     *((name, text) for name in SECONDS
       for text in ("0", "-0.5", "", "fast", "nan", "inf", "-inf", "1e999", "1_0.5")),
     *((name, text) for name in ("express", "exposures") for text in ("", "yes", "1", "true", "on ")),
+    *(("request_log", text) for text in ("", "-0.1", "1.1", "on", "nan", "inf", "0_1")),
     *(("bind", text) for text in ("", "8000", ":8000", "localhost", "localhost:", "localhost:http", "localhost:65536",
                                   "localhost:-1", "localhost:٨٠", "localhost:8_0")),
     *(("log_level", text) for text in ("", "loud", "warn", "10", "info ")),

@@ -8,7 +8,7 @@ import click
 from mlapi.cli.output import human_bytes, json_option, registry_option, say
 from mlapi.registry import upkeep
 from mlapi.registry.store import Store
-from mlapi.rollouts import exposures
+from mlapi.rollouts import exposures, request_log
 from mlapi.rollouts.generations import Generations
 
 
@@ -18,7 +18,9 @@ from mlapi.rollouts.generations import Generations
 @registry_option
 @json_option
 def command(older_than: float, registry: Path, as_json: bool) -> None:  # noqa: FBT001 (click passes flags by name)
-    """Free the bytes of retired versions, what killed publishers left behind, and old logs of ended rollouts.
+    """Free the bytes of retired versions, what killed publishers left behind, and old logs.
+
+    Logs of ended rollouts, and of requests, are kept for 30 days.
 
     \b
     Example:
@@ -27,7 +29,10 @@ def command(older_than: float, registry: Path, as_json: bool) -> None:  # noqa: 
     store = Store(registry)
     freed = upkeep.collect_garbage(store, older_than)
     logs = exposures.discard_old(Generations(store)) if store.root.is_dir() else 0
+    requests = request_log.discard_old(store) if store.root.is_dir() else 0
     text = f"freed {human_bytes(freed.bytes)} of {freed.versions} retired versions"
     if logs:
         text += f" and {human_bytes(logs)} of ended rollouts"
-    say(text, {**asdict(freed), "bytes": freed.bytes + logs}, as_json=as_json)
+    if requests:
+        text += f" and {human_bytes(requests)} of logged requests"
+    say(text, {**asdict(freed), "bytes": freed.bytes + logs + requests}, as_json=as_json)

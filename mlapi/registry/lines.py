@@ -53,8 +53,7 @@ class Lines:
         with self._lock:
             if self._started_in == os.getpid():
                 return
-            self._started_in = os.getpid()
-            self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+            self._started_in, self._name = os.getpid(), _writer()
         threading.Thread(target=self._follow, name="mlapi-lines", daemon=True).start()
 
     def stop(self) -> None:
@@ -141,6 +140,7 @@ class Lines:
     def _append(self, folder: Path, data: bytes) -> bool:
         if folder not in self._segments:
             largest = ROLLED_BYTES if self._rolling else None
+            self._name = self._name or _writer()
             self._segments[folder] = Segments(folder, self._name, largest=largest)
         own = self._segments[folder]
         try:
@@ -183,6 +183,10 @@ def read(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         if isinstance(known, dict):
             yield writer, known
+
+
+def _writer() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -54,13 +54,12 @@ class LiveRegistry:
         self._arrivals = Arrivals(self._arrive)
         self._warm: set[str] = set()
         self._unsettled: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock, self._stop = threading.Lock(), threading.Event()
         self._handover = Handover(store, plans=plans)
         self._started_in: int | None = None
         self._there: set[Key] = set()
         self.hand_over: Callable[[Key], object] | None = None
         self.left: Callable[[Key], object] = lambda _: None
-        self._stop = threading.Event()
 
     # -- for requests -------------------------------------------------------------------------
 

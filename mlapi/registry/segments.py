@@ -41,7 +41,8 @@ class Segments:
 
     def append(self, lines: bytes) -> None:
         """Append whole lines; they survive the machine when this returns. Raises OSError."""
-        if self._descriptor is not None and (self._size > self._largest or self._clock() - self._since > OLDEST_SECONDS):
+        is_old = self._clock() - self._since > OLDEST_SECONDS
+        if self._descriptor is not None and (is_old or self._size > self._largest):
             self.seal()
         if self._descriptor is None:
             self._begin()
@@ -82,7 +83,7 @@ def discard_old(folder: Path, older_than: float) -> int:
 
 
 def trim(folder: Path, most: int) -> int:
-    """Remove the oldest segments in `folder`, whoever wrote them, until at most `most` bytes are left; return the bytes.
+    """Remove the oldest segments in `folder`, whoever wrote them, until `most` bytes are left; return the bytes.
 
     A segment that may still be written to stays: one that is open, unless its writer would begin another one by now.
     """

@@ -2,7 +2,8 @@
 
 `{"t": ms, "v": version, "n": rows, "l": model ms, "x": {name: [datatype, values]}, "y": {name: [datatype, values]}}`:
 `x` are the inputs as they conformed to the signature, `y` the outputs, both by name, their values nested as their
-shapes are. What JSON has no number for is the text NaN, Infinity or -Infinity; bytes are `{"base64": text}`.
+shapes are. What JSON has no number for is the text NaN, Infinity or -Infinity; a missing text is null, and bytes
+are `{"base64": text}`.
 """
 
 import base64
@@ -24,9 +25,9 @@ _DATATYPES = {np.dtype(name): datatype for datatype, name in NUMPY_TYPES.items()
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """A request that was answered: when, in milliseconds since the epoch, by which version, and how long the model took.
+    """A request that was answered: when, in milliseconds since the epoch, by which version, and what that cost.
 
-    `inputs` and `outputs` are arrays as the version had them.
+    `predict_ns` is how long the model took; `inputs` and `outputs` are arrays as the version had them.
     """
 
     at_ms: int

@@ -56,7 +56,7 @@ class RequestLog:
         self._folders: dict[str, Path] = {}
 
     def observe(self, event: InferenceEvent) -> None:
-        """Queue an answered request that is drawn; drop it, and count that, where it is too large or there is no room."""
+        """Queue an answered request that is drawn; where it is too large or there is no room, drop and count it."""
         if event.error is not None or self._draw() >= self.share:
             return
         inputs, outputs, version = event.inputs, event.outputs, event.version
@@ -70,7 +70,7 @@ class RequestLog:
         if size > LARGEST:
             self._lines.lose(folder)
             return
-        request = LoggedRequest(self._wall() // MILLISECOND, version, event.rows, event.predict_ns, inputs, outputs)
+        request = LoggedRequest(self._wall() // MILLISECOND, version, event.rows, event.model_ns, inputs, outputs)
         self._lines.add_later(folder, size, partial(_line, request))
 
     def dropped(self, model: str) -> int:

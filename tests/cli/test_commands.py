@@ -1,6 +1,7 @@
 """Every command: help with an example, JSON for scripts, text for people, one line for an error."""
 
 import json
+import os
 import shlex
 import tarfile
 from collections.abc import Callable
@@ -208,6 +209,17 @@ def test_gc_frees_after_the_grace(run: Run, document: Document, registry: Path) 
     assert run("gc").stdout == "freed 0 B of 0 retired versions\n"
     assert not (registry / "prices/2/model.joblib").exists()
     assert run("gc", "--older-than", "-1").exit_code == 2
+
+
+def test_gc_removes_requests_that_were_logged_long_ago(run: Run, document: Document, registry: Path) -> None:
+    folder = registry / "prices" / "requests"
+    folder.mkdir()
+    for name, days in (("a-1.jsonl", 31), ("b-1.jsonl", 29)):
+        (folder / name).write_bytes(b"x" * 1000)
+        os.utime(folder / name, (0, (folder / name).stat().st_mtime - days * 86400))
+    assert run("gc").stdout == "freed 0 B of 0 retired versions and 1.0 kB of logged requests\n"
+    assert [path.name for path in folder.iterdir()] == ["b-1.jsonl"]
+    assert document("gc")["bytes"] == 0
 
 
 # -- export, import -----------------------------------------------------------------------------
