@@ -12,6 +12,7 @@
     │   ├── LabelNotFound
     │   └── RolloutNotFound
     ├── RolloutConflict             what a rollout is asked does not fit the state it is in
+    ├── ReplayFailed                a version did not pass the replay of logged requests
     ├── ModelNotReady               known, but no version of it can answer now
     ├── VerbNotSupported            the model cannot do what the path asks for
     ├── NotExplainable              nothing here can say why this model answers as it does
@@ -114,6 +115,16 @@ class RolloutNotFound(NotFound):
 
 class RolloutConflict(MlapiError):
     """What was asked does not fit the state a rollout is in, or another rollout is in the way."""
+
+
+class ReplayFailed(MlapiError):
+    """A version did not answer logged requests within the limits; `faults` says each that it broke."""
+
+    def __init__(self, name: str, version: int, faults: Sequence[str]) -> None:
+        self.name = name
+        self.version = version
+        self.faults = tuple(faults)
+        super().__init__(f"version {version} of model '{name}' did not pass the replay: {'; '.join(self.faults)}")
 
 
 class ModelNotReady(MlapiError):

@@ -23,6 +23,7 @@ SENTENCES: list[tuple[errors.MlapiError, str]] = [
     (errors.VersionRefused("m", 3, "why"), "version 3 of model 'm' is refused: why"),
     (errors.VersionInUse("m", 3, ("a", "b")),
      "version 3 of model 'm' carries the label a, b; move or remove the label first"),
+    (errors.ReplayFailed("m", 3, ("slow", "wrong")), "version 3 of model 'm' did not pass the replay: slow; wrong"),
     (errors.StorageFailed("writing", OSError(28, "No space left")), "writing failed: No space left"),
     (errors.StorageFailed("writing", TimeoutError()), "writing failed: TimeoutError"),
 ]  # fmt: skip
@@ -42,6 +43,7 @@ def test_an_error_is_one_sentence(error: errors.MlapiError, sentence: str) -> No
     (errors.ModelNotReady("m", 3, "why"), {"name": "m", "version": 3, "reason": "why"}),
     (errors.VersionRefused("m", 3, "why"), {"name": "m", "version": 3, "reason": "why"}),
     (errors.VersionInUse("m", 3, ["a"]), {"name": "m", "version": 3, "labels": ("a",)}),
+    (errors.ReplayFailed("m", 3, ["a"]), {"name": "m", "version": 3, "faults": ("a",)}),
     (errors.StorageFailed("writing", OSError(28, "full")), {"errno": 28}),
 ])  # fmt: skip
 def test_an_error_carries_its_evidence(error: errors.MlapiError, evidence: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from mlapi.errors import (
     ModelNotReady,
     NotFound,
     PublishRefused,
+    ReplayFailed,
     RolloutConflict,
     ServerUnreachable,
     StorageFailed,
@@ -39,6 +40,7 @@ COMMANDS = {
     "rollout": "Move traffic from one version to the next, step by step.",
     "outcome": "Tell what came of predictions.",
     "shadow": "Ask a version copies of the requests, and compare.",
+    "replay": "Ask a version logged requests, before any traffic.",
     "delete": "Retire a version.",
     "gc": "Free the bytes of retired versions and killed publishers.",
     "export": "Write a version into one archive file.",
@@ -61,6 +63,7 @@ EXIT_CODES: tuple[tuple[type[MlapiError], int], ...] = (
     (RolloutConflict, 6),
     (StorageFailed, 7),
     (ServerUnreachable, 8),
+    (ReplayFailed, 9),
     (MlapiError, 1),
 )
 """Exit codes by exception class, first match; 2 is also click's code for a wrong command line."""
@@ -101,7 +104,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done; 1 failed; 2 wrong usage, name or setting; 3 not found; 4 input refused;
-    5 version refused or not ready; 6 version in use, or a rollout; 7 storage failed; 8 server unreachable.
+    5 version refused or not ready; 6 version in use, or a rollout; 7 storage failed; 8 server unreachable;
+    9 a replay failed.
     """
 
 

@@ -3,11 +3,13 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mlapi.cli.metric_option import metric_of
 from mlapi.cli.output import json_option, registry_option, say
+from mlapi.cli.replay_gate import require_passed
 from mlapi.cli.rollout_desk import desk_of, who, why_option
 from mlapi.errors import InvalidRequest
 from mlapi.inference.faults import quoted
@@ -62,13 +64,17 @@ STEP = re.compile(
     "--on-inconclusive", type=click.Choice(INCONCLUSIVE), default="pause", show_default=True,
     help="When a bounded metric had all its units, or the time is over, without a verdict.",
 )
+@click.option(
+    "--replay", "replayed", type=click.IntRange(1), metavar="N",
+    help="First ask the candidate the N newest logged requests, and start nothing where it fails: see 'mlapi replay'.",
+)
 @why_option
 @registry_option
 @json_option
 def start(
     name: str, candidate: int, control: int | None, steps: str | None, keys: tuple[str, ...],
-    guardrails: tuple[str, ...], on_pause: str, on_finish: str, metric: str | None, on_inconclusive: str, why: str,
-    registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
+    guardrails: tuple[str, ...], on_pause: str, on_finish: str, metric: str | None, on_inconclusive: str,
+    replayed: int | None, why: str, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:
     """Start giving CANDIDATE of NAME a growing share of the requests that name no version.
 
@@ -81,7 +87,10 @@ def start(
       mlapi rollout start house-prices 2
       mlapi rollout start house-prices 2 --steps 5%:10m:200,50%:1h:1000 --key field:user_id
       mlapi rollout start house-prices 2 --guardrail errors=0.25 --guardrail slow=40
+      mlapi rollout start house-prices 2 --replay 1000
       mlapi rollout start churn 4 --metric conversion,binary,mde=0.01,window=1d,mode=bounded,max_samples=36000
+
+    With --replay exit code 9 says that the candidate failed, and that nothing was started.
     """
     plan = Plan(on_pause=on_pause, on_finish=on_finish, on_inconclusive=on_inconclusive)
     if metric is not None:
@@ -93,12 +102,15 @@ def start(
     if guardrails:
         plan = replace(plan, guardrails=tuple(guardrail_of(text) for text in guardrails))
     desk = desk_of(registry)
+    store, gate = desk.generations.store, {}
+    if replayed is not None:
+        gate = {"replay": require_passed(store, name, candidate, replayed, as_json=as_json)}
     started = desk.start(name, candidate, control, plan, (who(), why or "started"))
     text = (
         f"{name}: rollout {started.id} gives version {started.candidate} {started.ppm / BUCKETS:.2%} of the requests, "
         f"version {started.control} the rest"
     )
-    _told(text, desk.generations, started, as_json=as_json)
+    _told(text, desk.generations, started, gate, as_json=as_json)
 
 
 @click.command("hold")
@@ -119,7 +131,7 @@ def hold(name: str, version: int | None, why: str, registry: Path, as_json: bool
     """
     desk = desk_of(registry)
     held = desk.hold(name, version, (who(), why or "held"))
-    _told(f"{name}: version {held.control} answers everybody until a rollout moves them", desk.generations, held,
+    _told(f"{name}: version {held.control} answers everybody until a rollout moves them", desk.generations, held, {},
           as_json=as_json)  # fmt: skip
 
 
@@ -153,5 +165,5 @@ def guardrail_of(text: str) -> Guardrail:
     return Guardrail(name, margin=number) if name in {"errors", "invalid"} else Guardrail(name, limit=number)
 
 
-def _told(text: str, generations: Generations, rollout: Rollout, *, as_json: bool) -> None:
-    say(text, picture.of_progress(progress.of(generations, rollout)) if as_json else None, as_json=as_json)
+def _told(text: str, generations: Generations, rollout: Rollout, gate: dict[str, Any], *, as_json: bool) -> None:
+    say(text, {**picture.of_progress(progress.of(generations, rollout)), **gate} if as_json else None, as_json=as_json)

@@ -1,4 +1,4 @@
-"""What a shadow came to: how often two versions disagree and by how much, from pairs of their answers.
+"""What a shadow or a replay came to: how often two versions disagree and by how much, from pairs of their answers.
 
 A pair is one request. It disagrees where any row does; its difference is the mean over its rows.
 Differences are candidate minus control; values that are no numbers differ by 1 where they are not the same.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.rollouts.document import LABELLED, Metric, Rollout
+from mlapi.rollouts.document import LABELLED, Metric
 from mlapi.rollouts.effects import Boundary, paired, proportion_interval
 
 ALPHA = 0.05
@@ -73,7 +73,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The report of a shadow; what cannot be said yet, such as a mean of nothing, is None."""
+    """The report on pairs; what cannot be said yet, such as a mean of nothing, is None."""
 
     pairs: int
     dropped: int
@@ -92,44 +92,49 @@ class Comparison:
 
 
 def compare(
-    pairs: Iterable[Pair], dropped: int, rollout: Rollout, labels: Mapping[str, Any] | None = None,
+    pairs: Iterable[Pair], dropped: int, tolerance: float = 0.0, metric: Metric | None = None,
+    labels: Mapping[str, Any] | None = None,
 ) -> Comparison:
-    """Return the report on all pairs of a rollout; `labels` are outcomes by prediction id."""
-    known, tolerance = list(pairs), 0.0 if rollout.shadow is None else rollout.shadow.tolerance
-    judged = [(pair, gaps) for pair in known if pair.candidate is not None and (gaps := _gaps(pair)) is not None]
+    """Return the report on all pairs; numbers that differ by more than `tolerance` disagree.
+
+    `labels` are outcomes by prediction id, from which a `metric` with labels takes the losses.
+    """
+    known = list(pairs)
+    judged = [(pair, gaps) for pair in known if pair.candidate is not None and (gaps := gaps_of(pair)) is not None]
     means = np.array([float(np.mean(gaps)) for _, gaps in judged])
     sizes = np.array([float(np.max(np.abs(gaps))) for _, gaps in judged])
     apart = [size > tolerance for size in sizes.tolist()]
     errors = [pair.error for pair in known if pair.error is not None]
     worst = sorted(range(len(judged)), key=lambda at: -sizes[at])[:WORST]
     return Comparison(
-        len(known), dropped, _share(sum(apart), len(apart), ALPHA), _mean(means),
+        len(known), dropped, share_of(sum(apart), len(apart)), _mean(means),
         _mean(np.array([float(np.mean(np.abs(gaps))) for _, gaps in judged])), _quantiles(means),
         len(errors), tuple(dict.fromkeys(errors))[:5], len(known) - len(errors) - len(judged),
         _times([pair.control_ms for pair in known]),
         _times([pair.candidate_ms for pair in known if pair.error is None]),
         _by_segment([pair for pair, _ in judged], apart),
-        tuple((float(sizes[at]), judged[at][0]) for at in worst if apart[at]), _losses(known, rollout, labels or {}),
+        tuple((float(sizes[at]), judged[at][0]) for at in worst if apart[at]), _losses(known, metric, labels or {}),
     )  # fmt: skip
 
 
-def _gaps(pair: Pair) -> list[float] | None:
-    """Return the difference of each value; None where the answers have other shapes, or hold what is no number."""
+def gaps_of(pair: Pair) -> list[float] | None:
+    """Return the difference of each value, row by row; None where shapes differ, or a value is no number."""
     answer = pair.candidate or ()
     if len(answer) != len(pair.control) or not answer or None in answer or None in pair.control:
         return None
     return [_gap(was, now) for was, now in zip(pair.control, answer, strict=True)]
 
 
+def share_of(count: int, of: int, alpha: float = ALPHA) -> Share:
+    """Return a part of a whole with its interval."""
+    lower, upper = proportion_interval(count, of, alpha)
+    return Share(count, of, count / of if of else None, lower, upper)
+
+
 def _gap(was: object, now: object) -> float:
     if isinstance(was, int | float) and isinstance(now, int | float):
         return float(now) - float(was)
     return float(was != now)
-
-
-def _share(count: int, of: int, alpha: float) -> Share:
-    lower, upper = proportion_interval(count, of, alpha)
-    return Share(count, of, count / of if of else None, lower, upper)
 
 
 def _by_segment(pairs: Sequence[Pair], apart: Sequence[bool]) -> dict[str, Share]:
@@ -141,14 +146,14 @@ def _by_segment(pairs: Sequence[Pair], apart: Sequence[bool]) -> dict[str, Share
             count[0] += is_apart
             count[1] += 1
     kept = sorted(counts.items(), key=lambda item: (-item[1][1], item[0]))[:MOST_SEGMENTS]
-    return {name: _share(bad, of, ALPHA / MOST_SEGMENTS) for name, (bad, of) in kept}
+    return {name: share_of(bad, of, ALPHA / MOST_SEGMENTS) for name, (bad, of) in kept}
 
 
-def _losses(pairs: Sequence[Pair], rollout: Rollout, labels: Mapping[str, Any]) -> Losses | None:
+def _losses(pairs: Sequence[Pair], metric: Metric | None, labels: Mapping[str, Any]) -> Losses | None:
     """Return the paired losses: a label does not depend on which model answered, so both losses are known."""
-    if rollout.metric is None or rollout.metric.kind not in LABELLED:
+    if metric is None or metric.kind not in LABELLED:
         return None
-    kind, found = rollout.metric.kind, []
+    kind, found = metric.kind, []
     for pair in pairs:
         if pair.prediction_id is not None and pair.prediction_id in labels:
             label = labels[pair.prediction_id]
@@ -157,7 +162,7 @@ def _losses(pairs: Sequence[Pair], rollout: Rollout, labels: Mapping[str, Any]) 
             if was is not None and now is not None:
                 found.append(now - was)
     error = float(np.std(found, ddof=1) / math.sqrt(len(found))) if len(found) > 1 else None
-    return Losses(kind, len(found), _mean(np.array(found)), error, *_limits(np.array(found), rollout.metric))
+    return Losses(kind, len(found), _mean(np.array(found)), error, *_limits(np.array(found), metric))
 
 
 def _limits(found: "np.ndarray[Any, Any]", metric: Metric) -> tuple[float | None, float | None]:

@@ -26,7 +26,8 @@ def comparison_of(generations: Generations, rollout: Rollout) -> Comparison:
         for _, line in lines.read(folder / OUTCOMES):
             if line.get("p") is not None:
                 labels.setdefault(line["p"], line["v"] if line.get("l") is None else line["l"])
-    return compare(found, sum(dropped.values()), rollout, labels)
+    tolerance = 0.0 if rollout.shadow is None else rollout.shadow.tolerance
+    return compare(found, sum(dropped.values()), tolerance, rollout.metric, labels)
 
 
 def picture(rollout: Rollout, comparison: Comparison) -> dict[str, Any]:

@@ -56,9 +56,11 @@ def loads(line: bytes) -> LoggedRequest:
     try:
         read = json.loads(line)
         inputs, outputs = ({name: _array(*told) for name, told in read[part].items()} for part in ("x", "y"))
-        return LoggedRequest(
-            int(read["t"]), int(read["v"]), int(read["n"]), round(read["l"] * MILLISECOND), inputs, outputs,
-        )
+        rows, took = int(read["n"]), round(read["l"] * MILLISECOND)
+        lengths = {len(array) for array in (*inputs.values(), *outputs.values())}
+        if not inputs or not outputs or lengths != {rows}:
+            raise ValueError(f"no logged request: expected inputs and outputs of {rows} rows")
+        return LoggedRequest(int(read["t"]), int(read["v"]), rows, took, inputs, outputs)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"no logged request: {error}") from error
 

@@ -4,6 +4,7 @@ A request costs a draw and a place in a bounded queue; a thread writes the lines
 what callers sent: nothing is logged unless `MLAPI_REQUEST_LOG` asks for it, and files are their owner's alone.
 """
 
+import contextlib
 import logging
 import random
 import time
@@ -39,6 +40,14 @@ class Logged:
 
     lines: tuple[bytes, ...]
     dropped: int
+
+    def requests(self) -> list[LoggedRequest]:
+        """Return the requests in the lines; a line that is damaged is left out."""
+        found = []
+        for line in self.lines:
+            with contextlib.suppress(ValueError):
+                found.append(request_line.loads(line))
+        return found
 
 
 class RequestLog:

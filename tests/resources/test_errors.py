@@ -34,6 +34,7 @@ RAISED: dict[type[errors.MlapiError], tuple[Any, int]] = {
     errors.LabelNotFound: (("iris", "live", ("stable",)), 404),
     errors.RolloutNotFound: (("no such rollout",), 404),
     errors.RolloutConflict: (("it is paused",), 409),
+    errors.ReplayFailed: (("m", 3, (SECRET,)), 500),
     errors.RolloutNotWritten: (("starting a rollout", OSError(30, "Read-only file system")), 503),
     errors.ModelNotReady: (("iris", 2, "it is being loaded"), 503),
     errors.VerbNotSupported: (("no probabilities",), 400),
