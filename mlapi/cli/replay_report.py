@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mlapi.cli.output import print_table, stdout
-from mlapi.rollouts.gate import Limits
+from mlapi.rollouts.gate import LEAST_TIMED, Limits
 from mlapi.rollouts.moments import moment
 from mlapi.rollouts.replay import Quantiles, Replayed, WorstRow
 
@@ -59,7 +59,7 @@ def _counts(found: Replayed, limits: Limits) -> list[list[object]]:
 def _speeds(found: Replayed, limits: Limits) -> list[list[object]]:
     times = found.times
     where = "" if times.here or times.candidate_ms[0] is None else ", the control's of then"
-    most = "any" if limits.max_slower is None else f"p50 x {limits.max_slower:g}"
+    most = "any" if limits.max_slower is None else f"p50 x {limits.max_slower:g}, from {LEAST_TIMED} answers on"
     ratio = ", ".join(f"{name} x {_number(value)}" for name, value in zip(("p50", "p99"), times.ratio, strict=True))
     return [
         ["ms p50, p99", f"{_pair(times.candidate_ms)}, control {_pair(times.control_ms)}{where}", ""],

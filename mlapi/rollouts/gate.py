@@ -7,6 +7,9 @@ from mlapi.rollouts.replay import Replayed
 NEGLIGIBLE_MS = 0.1
 """A median that is longer by less than this is not slower, whatever the ratio: calls of microseconds are noise."""
 
+LEAST_TIMED = 30
+"""Answers before times are judged: the median of a few is chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -48,7 +51,9 @@ def _disagreement(found: Replayed, most: float | None) -> str:
 
 def _slower(found: Replayed, most: float | None) -> str:
     was, now, ratio = found.times.control_ms[0], found.times.candidate_ms[0], found.times.ratio[0]
-    if most is None or was is None or now is None or ratio is None or ratio <= most or now - was < NEGLIGIBLE_MS:
+    if most is None or found.requests - found.errors < LEAST_TIMED or was is None or now is None or ratio is None:
+        return ""
+    if ratio <= most or now - was < NEGLIGIBLE_MS:
         return ""
     took = f"the median takes {ratio:.2f} times as long, {now:.3g} ms instead of {was:.3g}"
     return f"{took}; at most {most:g} times may be (--max-slower)"
