@@ -101,7 +101,7 @@ class InferenceRequest:
     parameters: Parameters = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assignment:
     """What a rollout decided for one inference, and what became of it.
 

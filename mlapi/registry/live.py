@@ -90,12 +90,11 @@ class LiveRegistry:
 
     def expect(self, name: str, version: int) -> None:
         """Begin to load a version that requests will soon ask for, and count it as asked for; no wait, no error."""
-        status = self._catalogue.snapshot.status((name, version))
-        if status is None or status.state == "UNAVAILABLE":
-            return
-        self._catalogue.residents.asked((name, version))
-        if status.loaded is None:
-            self._arrivals.begin((name, version))
+        key, status = (name, version), self._catalogue.snapshot.status((name, version))
+        if status is not None and status.state != "UNAVAILABLE":
+            self._catalogue.residents.asked(key)
+            if status.loaded is None:
+                self._arrivals.begin(key)
 
     def _default(self, model: ModelStatus) -> LoadedModel:
         self._warm.add(model.name)

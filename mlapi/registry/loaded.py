@@ -1,7 +1,8 @@
 """A version in memory, which answers."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 
 from mlapi.errors import InvalidRequest, MlapiError, VersionRefused
 from mlapi.inference import answer
@@ -15,6 +16,9 @@ from mlapi.runtimes.plans.predictor import PlannedPredictor
 from mlapi.runtimes.plans.step import Unproven
 from mlapi.runtimes.predictor import Predictor
 
+MOST_SIZES = 1024
+"""Batch sizes whose expected time is remembered."""
+
 
 class LoadedModel:
     """A version in memory: its manifest, what answers for it, and its golden rows."""
@@ -26,7 +30,7 @@ class LoadedModel:
         self.row_independent = False
         self._answering = answering
         self._planned = answering if isinstance(answering, PlannedPredictor) else None
-        self._times: dict[int, int] = {}
+        self._pace: Callable[[int], int | None] = partial(expected, {})
         self._datatypes = {spec.name: spec.datatype for spec in manifest.signature.outputs}
 
     @property
@@ -80,7 +84,7 @@ class LoadedModel:
 
     def expected_ns(self, rows: int) -> int | None:
         """Return how many ns `predict` takes for so many rows, as measured here; None before `prove`."""
-        return expected(self._times, rows)
+        return self._pace(rows)
 
     def prove(self) -> None:
         """Answer the golden rows and compare; this is also the warm-up, and measures. Raises VersionRefused.
@@ -98,11 +102,12 @@ class LoadedModel:
             raise self._refused(f"its answers are not those it was published with: {'; '.join(wrong)}")
         first = self.signature.output_names[:1]
         if self._planned is None:
-            self._times = self._timed(first, took)
+            times = self._timed(first, took)
         else:
             self._planned.calibrate(self.reference.inputs, first)
-            self._times = self._planned.times
+            times = self._planned.times
             self.row_independent = self._planned.row_independent
+        self._pace = lru_cache(MOST_SIZES)(partial(expected, times))  # several times for every request
 
     def _timed(self, outputs: Sequence[str], took: Mapping[int, int]) -> dict[int, int]:
         """Return ns by batch size, of one more call: what an estimator costs may be anything."""

@@ -36,8 +36,12 @@ class Breaker:
         if assignment is None or assignment.arm != CANDIDATE:
             return
         with self._lock:
-            last = self._last.setdefault(assignment.rollout, deque(maxlen=WINDOW))
+            last = self._last.get(assignment.rollout)
+            if last is None:
+                last = self._last[assignment.rollout] = deque(maxlen=WINDOW)
             last.append(assignment.fell_back)
+            if not assignment.fell_back:  # failures have not become more
+                return
             failures = sum(last)
             if failures < FAILURES or assignment.rollout in self._tripped:
                 return

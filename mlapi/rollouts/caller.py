@@ -1,6 +1,6 @@
 """Who asks: what a request says of itself, and the number that is drawn for one that says nothing."""
 
-import secrets
+import random
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -28,5 +28,5 @@ class Caller:
         into: else those that an arm cannot answer would be drawn again, and its failures lost to the other.
         """
         if self.drawn is None:
-            self.drawn = secrets.randbits(64)  # the system's own, which a fork does not repeat
+            self.drawn = random.getrandbits(64)
         return self.drawn

@@ -29,8 +29,12 @@ MOST_KEYS = 20_000
 MOST_BAD_KEYS = 5_000
 RATIO = 1.04
 _LOG_RATIO = math.log(RATIO)
+ARMS = frozenset({CONTROL, CANDIDATE})
 BAD = ("errors", "invalid", "slow")
 PROBABILITIES = "predict_proba"
+NUMBERS = frozenset("fiub")
+"""Kinds of numpy dtypes: floats, whole numbers of both sorts, truth values."""
+
 FEW = 16
 
 
@@ -62,6 +66,12 @@ class Arm:
     scores: list[float] = field(default_factory=lambda: [0, 0.0, 0.0])
     latency: Counter[int] = field(default_factory=Counter)
 
+    def score(self, mean: float) -> None:
+        """Take in the mean prediction of one unit."""
+        self.scores[0] += 1
+        self.scores[1] += mean
+        self.scores[2] += mean * mean
+
 
 @dataclass(slots=True)
 class Tally:
@@ -71,8 +81,9 @@ class Tally:
     seen: set[int] = field(default_factory=set)
     changes: int = 0
 
-    def arm(self, stratum: Stratum, arm: str) -> Arm:
-        """Return the counts of an arm, made where there are none."""
+    def arm(self, step: int, ppm: int, arm: str) -> Arm:
+        """Return the counts of an arm in a stratum, made where there are none."""
+        stratum = Stratum(step, ppm)
         arms = self.strata.get(stratum)
         if arms is None:
             arms = self.strata[stratum] = {CONTROL: Arm(), CANDIDATE: Arm()}
@@ -91,26 +102,30 @@ class Counters:
 
     def limit(self, slow_ms: Mapping[str, float]) -> None:
         """Take an answer as slow where the model took longer than these milliseconds, by rollout."""
-        self._limits = dict(slow_ms)
+        self._limits = {rollout: limit * 1e6 for rollout, limit in slow_ms.items()}
 
     def observe(self, event: InferenceEvent) -> None:
         """Count one inference that a rollout decided; those that pinned a variant belong to no arm."""
-        assignment = event.assignment
-        if assignment is None or assignment.arm not in {CONTROL, CANDIDATE} or not assignment.ppm > 0:
+        told = event.assignment
+        if told is None or told.ppm <= 0 or told.arm not in ARMS:
             return
         score, invalid = (None, False) if event.outputs is None else _judged(event.outputs)
+        took = event.model_ns
         with self._lock:
             self._own_process()
-            tally = self._tallies.setdefault(assignment.rollout, Tally())
-            arm = tally.arm(Stratum(assignment.step, assignment.ppm), assignment.arm)
+            tally = self._tallies.get(told.rollout)
+            if tally is None:
+                tally = self._tallies[told.rollout] = Tally()
+            arm = tally.arm(told.step, told.ppm, told.arm)
             tally.changes += 1
             arm.requests += 1
-            arm.fell_back += assignment.fell_back
-            arm.latency[_bucket(event.model_ns)] += 1
-            if _is_new_unit(tally, arm, assignment) and score is not None:
-                arm.scores = [arm.scores[0] + 1, arm.scores[1] + score, arm.scores[2] + score * score]
-            for kind in self._bad(event, assignment, invalid=invalid):
-                _note_bad(arm, kind, assignment)
+            arm.fell_back += told.fell_back
+            arm.latency[_bucket(took)] += 1
+            if _is_new_unit(tally, arm, told) and score is not None:
+                arm.score(score)
+            if invalid or told.fell_back or event.error is not None or took > self._limits.get(told.rollout, math.inf):
+                for kind in self._bad(event, told, invalid=invalid):
+                    _note_bad(arm, kind, told)
 
     def snapshot(self, rollout_id: str) -> dict[str, Any]:
         """Return the counts of a rollout as plain JSON, for `written` to read; `changes` tells whether any are new."""
@@ -134,7 +149,7 @@ class Counters:
     def _bad(self, event: InferenceEvent, assignment: Assignment, *, invalid: bool) -> list[str]:
         limit = self._limits.get(assignment.rollout, math.inf)
         failed = assignment.fell_back or isinstance(event.error, ModelFailed | ModelNotReady)
-        tests = (failed, invalid and not assignment.fell_back, event.model_ns > limit * 1e6)
+        tests = (failed, invalid and not assignment.fell_back, event.model_ns > limit)
         return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
 
     def _own_process(self) -> None:
@@ -151,7 +166,7 @@ def merged(snapshots: list[dict[str, Any]]) -> Tally:
     total = Tally()
     for snapshot in snapshots:
         for step, ppm, name, plain in snapshot["strata"]:
-            _add(total.arm(Stratum(step, ppm), name), plain)
+            _add(total.arm(step, ppm, name), plain)
         total.changes += snapshot["changes"]
     for stratum in sorted(total.strata):
         for arm in total.strata[stratum].values():
@@ -190,18 +205,20 @@ def _judged(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
     chosen, invalid = None, False
     for name, array in outputs.items():
         kind = array.dtype.kind
-        if kind not in "fiub":
+        if kind not in NUMBERS:
             continue
         invalid = invalid or (kind == "f" and not _is_finite(array))
         if chosen is None or name == PROBABILITIES:
             chosen = array
     if chosen is None or invalid or not chosen.size:
         return None, invalid
-    return float(chosen[0, -1] if len(chosen) == 1 else chosen[:, -1].mean()), invalid
+    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean()), invalid
 
 
 def _is_finite(array: Array) -> bool:
     """Tell whether all numbers are finite; a few of them Python looks at faster than numpy."""
+    if array.size == 1:
+        return math.isfinite(array.item())
     if array.size <= FEW:
         return all(map(math.isfinite, array.ravel().tolist()))
     return bool(np.isfinite(array).all())

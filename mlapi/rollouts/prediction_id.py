@@ -8,8 +8,10 @@ of BLAKE2s keyed with the rollout's secret (RFC 7693). They sort by time.
 import base64
 import binascii
 import hmac
-import os
+import random
+import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, blake2s
 
 from mlapi.errors import InvalidRequest
@@ -17,14 +19,18 @@ from mlapi.errors import InvalidRequest
 SECRET_BYTES = 32
 LENGTH = 47
 _SIGNED, _TAG, _RANDOM = 27, 8, 6
+_LAYOUT = struct.Struct(">HI4sBBBQHI")
 _ARMS = ("control", "candidate", "pinned")
 _BY_KEY, _CANDIDATE_SERVED = 1, 2
 LAST_STEP = 255
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prediction:
-    """What an id says: when (milliseconds since the epoch), in which rollout and step, for whom, by which arm."""
+    """What an id says: when (milliseconds since the epoch), in which rollout and step, for whom, by which arm.
+
+    It is never changed once it is made (see `mlapi.inference.values`).
+    """
 
     at_ms: int
     rollout: bytes
@@ -43,12 +49,12 @@ def tag_of(rollout_id: str) -> bytes:
 def sign(prediction: Prediction, secret: bytes) -> str:
     """Return the id of a prediction."""
     flags = _BY_KEY * (prediction.unit == "key") | _CANDIDATE_SERVED * (prediction.served == "candidate")
-    signed = b"".join((
-        prediction.at_ms.to_bytes(6, "big"), prediction.rollout,
-        bytes((min(prediction.step, LAST_STEP), _ARMS.index(prediction.arm), flags)),
-        prediction.hashed.to_bytes(8, "big"), os.urandom(_RANDOM),
-    ))  # fmt: skip
-    return base64.urlsafe_b64encode(signed + _tag(signed, secret)).rstrip(b"=").decode()
+    drawn = random.getrandbits(8 * _RANDOM)
+    signed = _LAYOUT.pack(
+        prediction.at_ms >> 32, prediction.at_ms & 0xFFFFFFFF, prediction.rollout, min(prediction.step, LAST_STEP),
+        _ARMS.index(prediction.arm), flags, prediction.hashed, drawn >> 32, drawn & 0xFFFFFFFF,
+    )
+    return base64.urlsafe_b64encode(signed + _tag(signed, secret))[:LENGTH].decode()
 
 
 def read(text: str, rollout_id: str, secret: bytes) -> Prediction:
@@ -87,4 +93,11 @@ def _decoded(text: str) -> bytes:
 
 
 def _tag(signed: bytes, secret: bytes) -> bytes:
-    return blake2s(signed, key=secret, digest_size=_TAG).digest()
+    digest = _keyed(secret).copy()
+    digest.update(signed)
+    return digest.digest()
+
+
+@lru_cache(64)
+def _keyed(secret: bytes) -> "blake2s":
+    return blake2s(key=secret, digest_size=_TAG)

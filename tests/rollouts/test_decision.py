@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.rollouts import decision, document, transitions
-from mlapi.rollouts.counters import Stratum, Tally
+from mlapi.rollouts.counters import Tally
 from mlapi.rollouts.decision import Elapsed
 from mlapi.rollouts.document import Guardrail, Metric, Rollout, Shadow, Step
 from mlapi.rollouts.plan import Plan
@@ -26,7 +26,7 @@ def tally(control: dict[str, Any], candidate: dict[str, Any], step: int = 0, ppm
     """Counts of both arms in one stratum: requests, and bad events by kind."""
     made = Tally()
     for name, given_ in (("control", control), ("candidate", candidate)):
-        arm = made.arm(Stratum(step, ppm), name)
+        arm = made.arm(step, ppm, name)
         arm.requests = arm.alone = given_.get("requests", 0)
         arm.bad.update(given_.get("bad", {}))
         arm.keys = set(given_.get("keys", ()))

@@ -47,6 +47,11 @@ def test_a_line_has_what_the_page_says(log: ExposureLog, event: Event, tmp_path:
     ({"predict": np.array([[1.5]])}, {"y": 1.5}), ({"predict": np.array([[3]])}, {"y": 3}),
     ({"predict": np.array([[np.nan]])}, {}), ({"predict": np.array([[1.0, 2.0]])}, {}),
     ({"predict_proba": np.full((1, 101), 1 / 101)}, {}), (None, {}),
+    ({"predict": np.array([['"\\\n\u20ac']], dtype=object)}, {"y": '"\\\n\u20ac'}),
+    ({"predict": np.array([["\ud800"]], dtype=object)}, {"y": "\ud800"}),
+    ({"predict": np.array([[b"a"]], dtype=object)}, {}), ({"predict": np.array([[True]])}, {"y": True}),
+    ({"predict": np.array([[1e-300]])}, {"y": 1e-300}), ({"predict": np.array([[2**64 - 1]], "u8")}, {"y": 2**64 - 1}),
+    ({"predict_proba": np.array([[np.nan, 1.0]])}, {"q": [None, 1.0]}),
 ])  # fmt: skip
 def test_an_answer_is_kept_where_a_label_can_be_told_of_it(
     log: ExposureLog, event: Event, tmp_path: Path, outputs: Any, answer: dict[str, Any],
