@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
 from mlapi.app import create_app
+from mlapi.cli.main import cli
 from mlapi.config import Config
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
@@ -120,24 +122,34 @@ def registry_copy(registry: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Return a registry of the demo models, which takes long to train, and the outcome of `mlapi demo` that made it."""
+    path = tmp_path_factory.mktemp("demo") / "artifacts"
+    return path, CliRunner().invoke(cli, ["demo", "--registry", str(path)])
+
+
+@pytest.fixture(scope="session")
 def apps() -> list[Flask]:
     """Return all apps that were made."""
     return []
 
 
 @pytest.fixture(autouse=True)
-def _apps_end_with_their_registry(request: pytest.FixtureRequest, apps: list[Flask]) -> Iterator[None]:
-    """Stop the threads of apps over a test's own registry: hundreds of them would slow all the other tests."""
+def _apps_end_with_their_test(apps: list[Flask]) -> Iterator[None]:
+    """Stop the threads of the apps that a test made: hundreds of them would slow all the other tests.
+
+    Fixtures of a session or module are made before this one, and so are their apps, which are kept.
+    """
+    kept = len(apps)
     yield
-    folder = request.node.funcargs.get("tmp_path") if apps else None
-    for app in [] if folder is None else apps:
-        if app.extensions["mlapi"].config.registry.is_relative_to(folder):
-            app.extensions["mlapi"].stop()
+    for app in apps[kept:]:
+        app.extensions["mlapi"].stop()
+    del apps[kept:]
 
 
 @pytest.fixture(scope="session")
 def make_app(apps: list[Flask]) -> Iterator[Callable[..., Flask]]:
-    """Return what builds an app over a registry; its threads end with the session, or with a test's own registry."""
+    """Return what builds an app over a registry; its threads end with the test that made it, or with the session."""
 
     def build(registry: Path, **options: Any) -> Flask:
         app = create_app(Config(registry=registry, max_body_bytes=LIMIT, **options))

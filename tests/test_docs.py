@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import Result
 from flask.testing import FlaskClient
 
 from mlapi import errors
@@ -21,7 +23,6 @@ from mlapi.app import create_app
 from mlapi.cli.main import COMMANDS, EXIT_CODES, cli
 from mlapi.config import PREFIX, Config
 from mlapi.resources.errors import STATUS
-from mlapi.training.demo import publish_demo
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -33,10 +34,11 @@ CURL = re.compile(r"```sh\n(curl .*?)\n```(?:\n\n```json\n(.*?)\n```)?", re.DOTA
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    registry = tmp_path_factory.mktemp("demo")
-    publish_demo(registry, report=lambda _: None)
-    return create_app(Config(registry=registry, invocations_model="iris")).test_client()
+def client(demo: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    registry = shutil.copytree(demo[0], tmp_path_factory.mktemp("docs") / "artifacts")
+    app = create_app(Config(registry=registry, invocations_model="iris"))
+    yield app.test_client()
+    app.extensions["mlapi"].stop()
 
 
 def near(answer: Any, expected: Any) -> bool:

@@ -13,16 +13,16 @@ from mlapi.registry.publishing import publish_model
 from mlapi.registry.store import Store
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a registry that is empty before the first test."""
-    return tmp_path_factory.mktemp("demo") / "artifacts"
+@pytest.fixture
+def registry(demo: tuple[Path, Result]) -> Path:
+    """Return the registry of the demo, to which no test adds."""
+    return demo[0]
 
 
-@pytest.fixture(scope="module")
-def first(registry: Path) -> Result:
+@pytest.fixture
+def first(demo: tuple[Path, Result]) -> Result:
     """Return the outcome of the first run."""
-    return run("--registry", registry)
+    return demo[1]
 
 
 def run(*arguments: object) -> Result:
@@ -37,7 +37,6 @@ def test_the_first_run_publishes_all_with_a_figure_each(registry: Path, first: R
     assert "Published iris 1 (accuracy 0." in first.stdout
 
 
-@pytest.mark.usefixtures("first")
 def test_the_second_run_publishes_nothing_and_says_so(registry: Path) -> None:
     result = run("--registry", registry)
     assert result.exit_code == 0
@@ -45,7 +44,6 @@ def test_the_second_run_publishes_nothing_and_says_so(registry: Path) -> None:
     assert "iris has versions already: left alone" in result.output
 
 
-@pytest.mark.usefixtures("first")
 def test_if_empty_does_nothing_where_there_is_any_model(registry: Path) -> None:
     result = run("--registry", registry, "--if-empty", "--json")
     assert result.exit_code == 0

@@ -1,6 +1,5 @@
 """The run of a server: told from its parent by the stack, held while it lives, removed once it has ended."""
 
-import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,15 @@ from mlapi.registry import durable, run
 from mlapi.registry.run import FOLDER, folder_of_run
 
 PRINT = "import sys, pathlib; from mlapi.registry.run import folder_of_run as f; print(f(pathlib.Path(sys.argv[1])))"
+FORK = """
+import multiprocessing, pathlib, sys
+from mlapi.registry.run import folder_of_run
+shared = pathlib.Path(sys.argv[1])
+print(folder_of_run(shared))
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(*sorted(set(map(str, pool.map(folder_of_run, [shared] * 8, chunksize=1)))), sep="\\n")
+"""
+"""Forks in a process of its own: this one has the threads of other tests."""
 
 
 def other_run(shared: Path) -> Path:
@@ -27,9 +35,10 @@ def test_a_process_has_one_folder_and_another_run_has_another(tmp_path: Path) ->
 
 
 def test_a_forked_worker_shares_the_folder_of_the_process_that_forked_it(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    with context.Pool(2) as pool:
-        assert len(set(pool.map(folder_of_run, [tmp_path] * 8, chunksize=1))) == 1
+    done = subprocess.run([sys.executable, "-c", FORK, str(tmp_path)], capture_output=True, text=True, check=True)
+    own, forked = done.stdout.splitlines()
+    assert own == forked
+    assert Path(own).parent == tmp_path
 
 
 def test_what_an_ended_run_left_is_removed_and_what_a_living_one_holds_is_not(tmp_path: Path) -> None:

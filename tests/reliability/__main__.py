@@ -11,12 +11,13 @@ from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is imported: a process that forks has one thread
 
-from tests.reliability import forgery, kernel, killing, permanence, powerloss, publishers, refusing, tampering
+from tests.reliability import forgery, kernel, killing, permanence, powerloss, publishers, refusing, rollouts, tampering
 from tests.reliability.figure import Figure
 
 MOST_FAULTS = 20
 SWEEPS: tuple[tuple[str, Callable[..., Figure]], ...] = (
     ("R1", killing.sweep),
+    ("R1", rollouts.sweep),
     ("R1", kernel.completeness),
     ("R2", refusing.sweep),
     ("R2", kernel.interruption),

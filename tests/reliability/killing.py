@@ -25,7 +25,7 @@ def sweep(folder: Path, *, quick: bool) -> Figure:
     faults = []
     for operation in OPERATIONS:
         bench = set_up(operation, folder / operation.name.replace(" ", "-"))
-        for index, moment in _points(bench, quick=quick):
+        for index, moment in points(bench, quick=quick):
             counts["injection points"] += 1
             for kind, fault in _survive(bench, folder / "victim", index, moment):
                 counts[kind] += 1
@@ -33,7 +33,8 @@ def sweep(folder: Path, *, quick: bool) -> Figure:
     return Figure("R1", "kill -9", dict(counts), tuple(faults))
 
 
-def _points(bench: Bench, *, quick: bool) -> Iterator[tuple[int, str]]:
+def points(bench: Bench, *, quick: bool) -> Iterator[tuple[int, str]]:
+    """Yield where to kill: a call and a moment; last none, for the operation that is acknowledged."""
     for call in bench.calls[:: 3 if quick else 1]:
         for moment in MOMENTS:
             if moment != "halfway" or call.name == "write":
@@ -41,19 +42,9 @@ def _points(bench: Bench, *, quick: bool) -> Iterator[tuple[int, str]]:
     yield len(bench.calls), "acknowledged"
 
 
-def _survive(bench: Bench, folder: Path, index: int, moment: str) -> Iterator[tuple[str, str]]:
-    registry = copy(bench.prepared, folder)
-    outcome = attempt(bench, registry, _killing(index, moment))
-    acknowledged = moment == "acknowledged"
-    if acknowledged != outcome.finished or (not acknowledged and outcome.signal != signal.SIGKILL):
-        yield "torn", f"the injection missed: {outcome}"
-        return
-    for fault in breaches(registry, bench.kept if acknowledged else bench.pending):
-        yield "acknowledged lost" if fault.startswith("lost") else "torn", fault
-    yield from troubles(registry, bench.before.taken)
+def killing(index: int, moment: str) -> Around:
+    """Return what makes all calls until one, and kills this process before, within or after that."""
 
-
-def _killing(index: int, moment: str) -> Around:
     def around(call: Call, make: Callable[..., Any]) -> object:
         if call.index != index:
             return make()
@@ -66,3 +57,15 @@ def _killing(index: int, moment: str) -> Around:
         raise AssertionError
 
     return around
+
+
+def _survive(bench: Bench, folder: Path, index: int, moment: str) -> Iterator[tuple[str, str]]:
+    registry = copy(bench.prepared, folder)
+    outcome = attempt(bench, registry, killing(index, moment))
+    acknowledged = moment == "acknowledged"
+    if acknowledged != outcome.finished or (not acknowledged and outcome.signal != signal.SIGKILL):
+        yield "torn", f"the injection missed: {outcome}"
+        return
+    for fault in breaches(registry, bench.kept if acknowledged else bench.pending):
+        yield "acknowledged lost" if fault.startswith("lost") else "torn", fault
+    yield from troubles(registry, bench.before.taken)

@@ -1,8 +1,10 @@
 """The demo: five versions of four models, good ones, published once and then left alone."""
 
+import re
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.store import Store
@@ -10,16 +12,18 @@ from mlapi.training.demo import demo_names, publish_demo
 from mlapi.training.step import Step
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty registry folder."""
-    return tmp_path_factory.mktemp("demo") / "artifacts"
+@pytest.fixture
+def registry(demo: tuple[Path, Result]) -> Path:
+    """Return the registry of the demo, to which no test adds."""
+    return demo[0]
 
 
 @pytest.fixture(scope="module")
-def published(registry: Path) -> tuple[Manifest, ...]:
-    """Return the manifests of the demo, published into the registry."""
-    return publish_demo(registry)
+def published(demo: tuple[Path, Result]) -> tuple[Manifest, ...]:
+    """Return the manifests of the demo, in the order in which its versions were published."""
+    registry, outcome = demo
+    told = re.findall(r"^Published (\S+) (\d+) ", outcome.stdout, re.MULTILINE)
+    return tuple(Store(registry).manifest(name, int(version)) for name, version in told)
 
 
 def test_five_versions_of_four_models_are_published(
