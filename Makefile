@@ -11,11 +11,13 @@ INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 # Half of the work of the fast tests, each half on a core of its own. The demo is trained in this half alone.
 ONE := tests/contract tests/reliability tests/cli tests/training tests/test_docs.py
 # Libraries that compute with as many threads as there are cores would wait, and spin, for the core of the other half.
-fast-one fast-two lowest: export OMP_NUM_THREADS = 1
-fast-one fast-two lowest: export OPENBLAS_NUM_THREADS = 1
+fast-one fast-two fuzz lowest: export OMP_NUM_THREADS = 1
+fast-one fast-two fuzz lowest: export OPENBLAS_NUM_THREADS = 1
+# What asks our own files and not the libraries is not asked of the oldest ones again.
+OURS := tests/test_house.py tests/test_docs.py tests/benchmarks tests/container
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo demo-rollout test lint type imports fast fast-one fast-two served coverage unit clients lowest reliability bench hot-reload lock clean
+.PHONY: help serve demo demo-rollout test lint type imports fast fast-one fast-two fuzz served coverage unit clients lowest reliability bench hot-reload lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +33,7 @@ demo-rollout: $(VENV)/ready  ## a bad version rolled back and a good one promote
 	@$(VENV)/bin/python benchmarks/rollouts/demo.py
 
 test:  ## all that CI checks, two at a time: ruff, mypy, import contracts, pytest with newest and lowest libraries
-	@$(MAKE) --no-print-directory -j2 --output-sync=target fast-two fast-one served lowest type lint imports
+	@$(MAKE) --no-print-directory -j2 --output-sync=target fast-two fast-one served lowest fuzz type lint imports
 	@$(MAKE) --no-print-directory coverage
 
 lint: $(DEV)/ready  ## ruff
@@ -43,15 +45,18 @@ type: $(DEV)/ready  ## mypy --strict
 imports: $(DEV)/ready  ## the layers (import-linter)
 	$(DEV)/bin/lint-imports
 
-unit: fast served coverage  ## pytest with branch coverage
+unit: fast served fuzz coverage  ## pytest with branch coverage
 
 fast: fast-one fast-two  ## the tests that start no server
 
 fast-one: $(DEV)/ready  ## one half of them
-	COVERAGE_FILE=.coverage.one $(DEV)/bin/python -m pytest -q -m "not server" --cov --cov-report= $(ONE)
+	COVERAGE_FILE=.coverage.one $(DEV)/bin/python -m pytest -q -m "not server and not fuzz" --cov --cov-report= $(ONE)
 
 fast-two: $(DEV)/ready  ## the other half: all that is not in the first
-	COVERAGE_FILE=.coverage.two $(DEV)/bin/python -m pytest -q -m "not server" --cov --cov-report= $(ONE:%=--ignore=%)
+	COVERAGE_FILE=.coverage.two $(DEV)/bin/python -m pytest -q -m "not server and not fuzz" --cov --cov-report= $(ONE:%=--ignore=%)
+
+fuzz: $(DEV)/ready  ## schemathesis over both documents; coverage would double its time and find nothing new
+	$(DEV)/bin/python -m pytest -q -m fuzz
 
 served: $(DEV)/ready $(CLIENTS)/ready  ## the tests of real servers and real clients
 	COVERAGE_FILE=.coverage.served $(DEV)/bin/python -m pytest -q -m server --cov --cov-report=
@@ -63,7 +68,7 @@ coverage: $(DEV)/ready  ## the branch coverage of all of them
 clients: $(CLIENTS)/ready  ## install the real clients that the tests drive: tritonclient, kserve
 
 lowest: $(LOWEST)/ready  ## the fast tests on the oldest supported libraries
-	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability and not fuzz"
+	$(LOWEST)/bin/python -m pytest -q -m "not server and not reliability and not fuzz" $(OURS:%=--ignore=%)
 
 reliability: $(DEV)/ready  ## the full sweeps: kills, full disks, corrupt files, races; prints counts
 	$(DEV)/bin/python -m tests.reliability

@@ -90,11 +90,14 @@ class Manifest:
 def dumps(manifest: Manifest) -> bytes:
     """Return the canonical JSON of a manifest: keys sorted, no spaces, UTF-8, one newline at the end.
 
-    Raises ManifestError where it would exceed 64 kB or hold a number that JSON has no form for.
+    Raises ManifestError where it would exceed 64 kB or hold a number that JSON has no form for, UnicodeEncodeError on
+    text that UTF-8 has no form for.
     """
     document = asdict(manifest)
     try:
         data = sealed({"format": FORMAT, **document})
+    except UnicodeEncodeError:  # a ValueError too, and another sentence
+        raise
     except ValueError as error:
         msg = "a metric or parameter is not a finite number"
         raise ManifestError(msg) from error

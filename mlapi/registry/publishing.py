@@ -17,7 +17,7 @@ from mlapi.registry.candidate import Candidate, onnx_table
 from mlapi.registry.manifest import FileEntry, Manifest, ManifestError
 from mlapi.registry.names import check_name
 from mlapi.registry.sample import table_of
-from mlapi.registry.store import Store
+from mlapi.registry.store import Store, written
 from mlapi.runtimes.compilers.compilation import compile_plan
 from mlapi.runtimes.formats import FORMATS, UnloadableError, parse
 from mlapi.runtimes.pickled import Audit, dump
@@ -99,26 +99,34 @@ def publish_file(  # noqa: PLR0913 (see publish)
 
 def _publish(name: str, registry: Path, candidate: Candidate, about: Description) -> Manifest:
     signature, rows, read_back = candidate.prove()
-    draft = _draft(name, candidate, signature, about)
+    drafts = _ever_shorter(_draft(name, candidate, signature, about))
     try:
+        written(drafts[-1])  # before a plan is proven, which takes the longest
         stored = [
             (FORMATS[candidate.runtime].file, candidate.artifact),
             (reference.FILE, reference.dumps(rows, signature)),
         ]
         if candidate.runtime != "onnx":
             model = FileEntry.of(*stored[0])
-            stored += compile_plan(read_back, dict(rows.inputs), signature, draft.feed, model.sha256).files
-        for leave_out in (_nothing, _range, _accepted_categories):
-            inputs = tuple(leave_out(spec) for spec in draft.signature.inputs)
-            draft = replace(draft, signature=replace(draft.signature, inputs=inputs))
+            stored += compile_plan(read_back, dict(rows.inputs), signature, drafts[0].feed, model.sha256).files
+        for draft in drafts:
             files = [*stored, (card.FILE, card.render(draft).encode())]
-            draft = replace(draft, files=tuple(FileEntry.of(file, data) for file, data in files))
-            if _is_writable(draft):
+            whole = replace(draft, files=tuple(FileEntry.of(file, data) for file, data in files))
+            if _is_writable(whole):
                 break
     except UnicodeEncodeError as error:
         msg = f"{quoted(error.object[:50])} is no valid Unicode text"
         raise PublishRefused(msg) from error
-    return Store(registry).add(draft, files)
+    return Store(registry).add(whole, files)
+
+
+def _ever_shorter(draft: Manifest) -> list[Manifest]:
+    """Return the draft, and what is left of it without what its signature may go without: less and less."""
+    drafts = [draft]
+    for leave_out in (_range, _accepted_categories):
+        inputs = tuple(leave_out(spec) for spec in drafts[-1].signature.inputs)
+        drafts.append(replace(draft, signature=replace(draft.signature, inputs=inputs)))
+    return drafts
 
 
 def _is_writable(draft: Manifest) -> bool:
@@ -126,10 +134,6 @@ def _is_writable(draft: Manifest) -> bool:
         return bool(manifest.dumps(draft))
     except ManifestError:
         return False
-
-
-def _nothing(spec: TensorSpec) -> TensorSpec:
-    return spec
 
 
 def _range(spec: TensorSpec) -> TensorSpec:

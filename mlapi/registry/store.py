@@ -179,11 +179,11 @@ class Store:
             durable.collect(folder)
             numbers, live = self.numbers(draft.name), self.versions(draft.name)
             draft = replace(draft, version=(numbers or (0,))[-1] + 1, parent=live[-1] if live else None)
-            staged = durable.stage(folder, [*files, (manifest.FILE, _manifest(draft))])
+            staged = durable.stage(folder, [*files, (manifest.FILE, written(draft))])
             try:
                 while not durable.put(staged, self.folder(draft.name, draft.version)):
                     draft = replace(draft, version=draft.version + 1)
-                    durable.rewrite(staged, manifest.FILE, _manifest(draft))
+                    durable.rewrite(staged, manifest.FILE, written(draft))
             except BaseException:
                 with contextlib.suppress(OSError):
                     durable.discard(staged)
@@ -240,7 +240,8 @@ class Store:
             raise RegistryError(msg) from error
 
 
-def _manifest(draft: Manifest) -> bytes:
+def written(draft: Manifest) -> bytes:
+    """Return the file of a manifest; PublishRefused where it would be too large, or holds what is no number."""
     try:
         return manifest.dumps(draft)
     except ManifestError as error:

@@ -37,6 +37,7 @@ def inputs_of(rows: list[Any], make: Any, *, nested: bool = False) -> list[Any]:
     ]
 
 
+@pytest.mark.no_cover
 @EXAMPLES
 @given(rows=st.lists(ROW, min_size=1, max_size=8))
 def test_a_table_of_columns_gets_one_answer_in_every_form(client: FlaskClient, rows: list[Any]) -> None:
@@ -52,6 +53,7 @@ def test_a_table_of_columns_gets_one_answer_in_every_form(client: FlaskClient, r
     assert alone == expected
 
 
+@pytest.mark.no_cover
 @EXAMPLES
 @given(rows=st.lists(FLOWER, min_size=1, max_size=8))
 def test_a_matrix_gets_one_answer_in_every_form(client: FlaskClient, rows: list[Any]) -> None:

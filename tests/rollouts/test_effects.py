@@ -106,6 +106,7 @@ def test_levels_between_the_computed_ones_rise_and_beyond_them_are_refused() -> 
         effects.bounded_level(0.2)
 
 
+@pytest.mark.no_cover
 def test_equal_versions_are_seldom_told_apart_however_often_one_looks() -> None:
     """300 runs at 5 % and 1 %, 60 looks each: at alpha .05, always valid about 8, bounded about 14."""
     random = np.random.default_rng(8)

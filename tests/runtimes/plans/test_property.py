@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
@@ -75,6 +76,7 @@ def tables(draw: Any) -> pd.DataFrame:
     return table
 
 
+@pytest.mark.no_cover  # fits models, which takes twice as long under a tracer
 @settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate],
           suppress_health_check=[HealthCheck.too_slow])  # shrinking fits models for minutes
 @given(pipelines(), tables(), st.data())
