@@ -9,7 +9,7 @@ CLIENTS := .venv-clients
 INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 # Half of the work of the fast tests, each half on a core of its own. The demo is trained in this half alone.
-ONE := tests/contract tests/reliability tests/cli tests/training tests/test_docs.py
+ONE := tests/contract tests/reliability tests/cli tests/training tests/test_docs.py tests/registry tests/explain
 # Libraries that compute with as many threads as there are cores would wait, and spin, for the core of the other half.
 fast-one fast-two fuzz lowest: export OMP_NUM_THREADS = 1
 fast-one fast-two fuzz lowest: export OPENBLAS_NUM_THREADS = 1

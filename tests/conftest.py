@@ -39,6 +39,16 @@ settings.register_profile(
 settings.load_profile("mlapi")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out of the coverage what hypothesis draws.
+
+    Its thousand examples take twice as long when every line is counted, and reach few lines that no other test does.
+    """
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.no_cover)
+
+
 def homes() -> pd.DataFrame:
     """Return 60 homes in the five kinds of columns; `size` has gaps, the others have none."""
     random = np.random.default_rng(11)
