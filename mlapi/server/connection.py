@@ -21,6 +21,9 @@ LEAST_RATE = 64 * 1024
 LONGEST_UNREAD = 4096
 """Bytes of an unfinished head that are not yet worth a look."""
 
+FIRST_SECONDS = 2.0
+"""How long a connection that has brought no request yet is kept while the process leaves: one is most likely coming."""
+
 LINGER_SECONDS = 2.0
 """How long what a caller still sends is read and dropped after a last answer, so that it can read that answer."""
 
@@ -156,9 +159,15 @@ class Connection(asyncio.Protocol):
         elif not self.busy:
             self._sweep_reading(now)
 
-    def drain(self) -> None:
-        """Close as soon as nothing of a request is here."""
-        if not self.busy and not self._buffer and self._transport is not None:
+    def drain(self, now: float) -> None:
+        """Close as soon as nothing of a request is here, and none is on its way that nobody else would answer.
+
+        A caller may send again on a new connection what it sent on one that it had used before (RFC 9110, section
+        9.2.2), but takes the loss of one that is new for an error.
+        """
+        if self.busy or self._buffer or self._transport is None:
+            return
+        if self._served or now - self._since > FIRST_SECONDS:
             self._transport.close()
 
     def abort(self) -> None:

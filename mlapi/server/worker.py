@@ -141,12 +141,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.draining = True
         for listener in self.sockets:
             self.loop.remove_reader(listener.sock.fileno())
+        await asyncio.sleep(0)  # what was taken at this very look becomes a connection
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._connections and not (
             self._threads.is_stuck(time.monotonic(), self._deadline) and not self._in_work()
         ):
             for connection in tuple(self._connections):
-                connection.drain()
+                connection.drain(time.monotonic())
             self.notify()
             await asyncio.sleep(TICK_SECONDS / 4)
             self._sweep(time.monotonic())

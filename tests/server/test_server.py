@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -127,6 +128,22 @@ def test_a_request_in_flight_is_answered_before_the_end(serve: Serve, registry: 
     assert answer.status == 200
     assert len(json.loads(answer.read())["predictions"]) == 100_000
     connection.close()
+    assert server.stop() == 0
+
+
+def test_the_first_request_of_a_connection_just_taken_is_answered_before_the_end(serve: Serve, registry: Path) -> None:
+    server = serve(registry)
+    body = json.dumps({"instances": [[1, 2]]}).encode()
+    request = b"POST /v1/models/sum:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address, 20) as used, socket.create_connection(address, 20) as new:
+        used.sendall(request)
+        assert used.recv(4096).startswith(b"HTTP/1.1 200")
+        time.sleep(0.3)  # by now the new one is taken too
+        server.process.send_signal(signal.SIGTERM)
+        assert used.recv(1) == b""  # the worker leaves
+        new.sendall(request)
+        assert new.recv(4096).startswith(b"HTTP/1.1 200")
     assert server.stop() == 0
 
 
