@@ -47,6 +47,11 @@ class Threads:
         """Note on the loop's side that a job is done."""
         self._pending.discard(job)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job waits or runs."""
+        return not self._pending and not self._running
+
     def late(self, now: float, deadline: float) -> list[Job]:
         """Return the jobs that are not answered `deadline` seconds after they were submitted."""
         return [job for job in self._pending if not job.abandoned and now - job.submitted > deadline]

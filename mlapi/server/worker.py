@@ -29,6 +29,7 @@ from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
 from mlapi.server.heads import Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
+from mlapi.server.polling import Polling
 from mlapi.server.threads import Job, Threads
 from mlapi.server.turns import Turns
 
@@ -88,6 +89,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._resting: list[tuple[socket.socket, Heads, Any]] = []
         self._most_connections = _descriptors() - SPARE_DESCRIPTORS
         self._waiting: list[Waiting] = []
+        self._polling, self._polls = Polling(), False
         self._threads = Threads(self.cfg.threads, config.queue)
         self._express = Express(self.wsgi, services.plane)
         self._lane_is_open = config.express == "on"
@@ -221,18 +223,20 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         elif len(body) > LONGEST_BODY or not self._lane_is_open:
             self._to_thread(connection, head, body, raw)
         else:
+            now = time.perf_counter_ns()
             if not self._waiting:
+                self._polling.came(now)
                 self.loop.call_soon(self._run_lane)
-            sender = Sender(head.environ, body)
-            self._waiting.append(Waiting(route, route.call, body, head, connection, time.perf_counter_ns(), sender))
+            self._waiting.append(Waiting(route, route.call, body, head, connection, now, Sender(head.environ, body)))
 
     # -- the roads -------------------------------------------------------------------------------
 
     def _run_lane(self) -> None:
         """Answer what is ready, for as long as the loop can spare."""
-        until = time.perf_counter() + LANE_SECONDS
+        until, together = time.perf_counter() + LANE_SECONDS, 0
         while self._waiting and time.perf_counter() < until:
             ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            together += len(ready)
             for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
                 if response is None:
                     self._to_thread(one.connection, one.head, one.body, None, one.sender.drawn)
@@ -240,6 +244,15 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
                     one.connection.answer(response, keep=one.head.keeps)
         if self._waiting:
             self.loop.call_soon(self._run_lane)
+        elif self._polling.answered(time.perf_counter_ns(), together) and not self._polls:
+            self._polls = True
+            self._poll()
+
+    def _poll(self) -> None:
+        """Keep the loop from sleeping: whatever is called soon lets it look at its sockets without waiting for them."""
+        self._polls = self._threads.is_idle and self._polling.goes_on(time.perf_counter_ns())
+        if self._polls:
+            self.loop.call_soon(self._poll)
 
     def _to_thread(
         self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
