@@ -73,6 +73,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def until(reached: Callable[[], bool], within: float = START_SECONDS) -> bool:
+    """Look, with a pause between two looks, until it is reached; tell whether it was in so many seconds."""
+    deadline = time.monotonic() + within
+    while not (there := reached()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return there
+
+
 def wait_until_ready(server: Server) -> None:
     """Return when the server is ready; fail with its log when it ended or took too long."""
     deadline = time.monotonic() + START_SECONDS

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.conftest import Server
-from tests.server.test_rollouts import both_follow, call, predict, registry, start, until, workers
+from tests.server.conftest import Server, until
+from tests.server.test_rollouts import both_follow, call, predict, registry, start, workers
 
 __all__ = ["registry"]
 pytestmark = pytest.mark.server

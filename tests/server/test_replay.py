@@ -15,8 +15,8 @@ from sklearn.linear_model import LinearRegression
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 from mlapi.rollouts import request_log
-from tests.server.conftest import Server
-from tests.server.test_rollouts import ROWS, call, registry, until
+from tests.server.conftest import Server, until
+from tests.server.test_rollouts import ROWS, call, registry
 
 __all__ = ["registry"]
 pytestmark = pytest.mark.server

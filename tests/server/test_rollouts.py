@@ -17,12 +17,11 @@ from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 from mlapi.rollouts import progress
 from mlapi.rollouts.generations import Generations
-from tests.server.conftest import Server
+from tests.server.conftest import Server, until
 
 pytestmark = pytest.mark.server
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
-LOOKS = 3000
 
 
 @pytest.fixture
@@ -65,10 +64,6 @@ def workers(server: Server, path: str) -> dict[str, int]:
 def both_follow(server: Server, path: str) -> bool:
     stands = call(server, "GET", path)[2]
     return bool(stands["converged"] and len(stands["workers"]) == 2)
-
-
-def until(condition: Callable[[], bool]) -> bool:
-    return any(condition() for _ in range(LOOKS))
 
 
 def test_every_worker_follows_counts_and_keeps_each_key_at_its_version(

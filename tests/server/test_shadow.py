@@ -14,8 +14,8 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
 from mlapi.rollouts.shadowing import MOST_WAITING
-from tests.server.conftest import Server
-from tests.server.test_rollouts import ROWS, both_follow, call, predict, registry, start, until, workers
+from tests.server.conftest import Server, until
+from tests.server.test_rollouts import ROWS, both_follow, call, predict, registry, start, workers
 from tests.server.test_worker import HANGING
 
 __all__ = ["registry"]

@@ -17,14 +17,12 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, end, free_port, wait_until_ready
+from tests.server.conftest import Server, end, free_port, until, wait_until_ready
 
 pytestmark = pytest.mark.server
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
 BODY = json.dumps({"instances": [[1, 2]]})
-LOOKS = 3000
-"""A look takes a few milliseconds, so these are a few seconds."""
 
 
 @pytest.fixture
@@ -79,11 +77,6 @@ def workers(server: Server) -> set[int]:
     return {int(pid) for pid in children.read_text().split()}
 
 
-def until(server: Server, reached: Callable[[], bool]) -> bool:
-    """Look until it is reached; each look is a request, which takes its time."""
-    return any(reached() or ask(server, "GET", "/v2/health/live")[0] != 200 for _ in range(LOOKS))
-
-
 def success_count(server: Server) -> int:
     entry = ask(server, "GET", "/v2/models/sum/stats")[1]["model_stats"][0]
     assert entry["inference_count"] == entry["inference_stats"]["success"]["count"]
@@ -100,30 +93,30 @@ def test_after_unload_is_answered_no_worker_serves_and_after_load_every_one_does
 
 def test_statistics_are_the_sum_over_workers_and_survive_one_that_is_killed(server: Server) -> None:
     assert {predict(server) for _ in range(300)} == {200}
-    assert until(server, lambda: success_count(server) == 300)
+    assert until(lambda: success_count(server) == 300)
     before = workers(server)
     os.kill(min(before), signal.SIGKILL)
-    assert until(server, lambda: len(workers(server)) == 2 and workers(server) != before)
+    assert until(lambda: len(workers(server)) == 2 and workers(server) != before)
     assert success_count(server) == 300
     assert {predict(server) for _ in range(100)} == {200}
-    assert until(server, lambda: success_count(server) == 400)
+    assert until(lambda: success_count(server) == 400)
 
 
 def test_statistics_of_a_worker_that_is_asked_to_end_are_not_lost(server: Server) -> None:
     assert {predict(server) for _ in range(100)} == {200}
     before = workers(server)
     server.process.send_signal(signal.SIGHUP)
-    assert until(server, lambda: len(workers(server)) == 2 and not workers(server) & before)
-    assert until(server, lambda: success_count(server) == 100)
+    assert until(lambda: len(workers(server)) == 2 and not workers(server) & before)
+    assert until(lambda: success_count(server) == 100)
 
 
 def test_a_worker_that_is_born_later_obeys_the_orders_that_stand(server: Server) -> None:
     assert order(server, "unload") == 200
     before = workers(server)
     os.kill(min(before), signal.SIGKILL)
-    assert until(server, lambda: len(workers(server)) == 2 and workers(server) != before)
+    assert until(lambda: len(workers(server)) == 2 and workers(server) != before)
     os.kill(min(before & workers(server)), signal.SIGKILL)
-    assert until(server, lambda: len(workers(server)) == 2 and not workers(server) & before)
+    assert until(lambda: len(workers(server)) == 2 and not workers(server) & before)
     assert {predict(server) for _ in range(200)} == {503}
     assert order(server, "load") == 200
     assert {predict(server) for _ in range(200)} == {200}
@@ -141,18 +134,18 @@ def test_a_run_folder_that_outlives_a_restart_hands_on_neither_orders_nor_counts
     settings = {"MLAPI_WORKERS": "2", "MLAPI_RUN_FOLDER": str(tmp_path / "run")}
     server = run(command, tmp_path / "registry", **settings)
     assert {predict(server) for _ in range(50)} == {200}
-    assert until(server, lambda: success_count(server) == 50)
+    assert until(lambda: success_count(server) == 50)
     assert order(server, "unload") == 200
     before = workers(server)
     os.kill(min(before), signal.SIGKILL)
-    assert until(server, lambda: len(workers(server)) == 2 and workers(server) != before)
+    assert until(lambda: len(workers(server)) == 2 and workers(server) != before)
     assert {predict(server) for _ in range(100)} == {503}
-    assert until(server, lambda: success_count(server) == 50)
+    assert until(lambda: success_count(server) == 50)
     assert len(list((tmp_path / "run").glob("run-*"))) == 1
     server.stop()
     again = run(command, tmp_path / "registry", **settings)
     assert {predict(again) for _ in range(100)} == {200}
-    assert until(again, lambda: success_count(again) == 100)
+    assert until(lambda: success_count(again) == 100)
     assert len(list((tmp_path / "run").glob("run-*"))) == 1
 
 

@@ -23,7 +23,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, free_port, serving
+from tests.server.conftest import Server, free_port, serving, until
 
 pytestmark = pytest.mark.server
 
@@ -31,8 +31,6 @@ ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
 ROOT = Path(__file__).parents[2]
 BODY = b'{"instances": [[1, 2]]}'
 Serve = Callable[..., Server]
-LOOKS = 5000
-"""A look is a request, which takes a few milliseconds."""
 
 HANGING = '''
 import threading
@@ -242,8 +240,8 @@ def test_a_caller_that_does_not_read_is_cut_off(serve: Serve, registry: Path) ->
     before = descriptors(worker)
     with Client(server, buffered=4096) as deaf:
         deaf.send(post("/v1/models/sum:predict", body))
-        assert any(descriptors(worker) > before for _ in range(LOOKS) if ask(server, get("/livez")) == 200)
-        assert any(descriptors(worker) <= before for _ in range(LOOKS) if ask(server, get("/livez")) == 200)
+        assert until(lambda: ask(server, get("/livez")) == 200 and descriptors(worker) > before)
+        assert until(lambda: ask(server, get("/livez")) == 200 and descriptors(worker) <= before)
         try:
             _, headers, received = deaf.response()
         except ConnectionError:
@@ -273,13 +271,14 @@ def test_of_two_workers_that_hang_the_second_is_replaced_when_the_first_is_back(
 ) -> None:
     server = serve(registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="2", MLAPI_THREADS="1", MLAPI_QUEUE="20",
                    PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
-    looks = (workers(server) for _ in range(LOOKS) if ask(server, get("/readyz")) == 200)
-    first = next(found for found in looks if len(found) == 2)
+    assert until(lambda: ask(server, get("/readyz")) == 200 and len(workers(server)) == 2)
+    first = workers(server)
     with contextlib.ExitStack() as stack:
         while len(first & workers(server)) == len(first):  # whichever takes a connection, in the end both are hit
             client = stack.enter_context(Client(server))
             client.send(post("/v1/models/hanging:predict", b'{"instances": [[666, 1]]}'))
             assert ask(server, get("/readyz")) == 200
+            time.sleep(0.02)  # a fast machine would run out of descriptors before a deadline has passed
         assert all(gone(pid, within=30) for pid in first)
     said = re.findall(r"process is replaced|registry ready", server.log.read_text())
     ready, replaced = "registry ready", "process is replaced"
