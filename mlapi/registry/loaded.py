@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from mlapi.errors import InvalidRequest, MlapiError, VersionRefused
 from mlapi.inference import answer
 from mlapi.inference.faults import quoted
-from mlapi.inference.values import Array, InferenceResponse, rows_of
+from mlapi.inference.values import Array, Assignment, InferenceResponse, rows_of
 from mlapi.registry import reference
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.reference import Reference
@@ -73,10 +73,14 @@ class LoadedModel:
             raise Unproven
         return self._checked(self._planned.by_plan(inputs, outputs), outputs, rows_of(inputs))
 
-    def response(self, outputs: Mapping[str, Array], request_id: str | None) -> InferenceResponse:
-        """Return the answer of this version that holds `outputs`."""
+    def response(
+        self, outputs: Mapping[str, Array], request_id: str | None, assignment: Assignment | None = None,
+    ) -> InferenceResponse:
+        """Return the answer of this version that holds `outputs`, given in a rollout where there is an assignment."""
         made = self.manifest
-        return InferenceResponse(made.name, made.version, outputs, self._datatypes, request_id, made.classes)
+        return InferenceResponse(
+            made.name, made.version, outputs, self._datatypes, request_id, made.classes, assignment,
+        )
 
     def _checked(self, answers: dict[str, Array], outputs: Sequence[str], rows: int) -> dict[str, Array]:
         answer.check(answers, outputs, self.signature, rows)

@@ -1,5 +1,6 @@
 """Flask-RESTful, with its error handling handed back to Flask, and the path segments of both faces."""
 
+from functools import lru_cache
 from typing import Any
 
 import flask_restful
@@ -36,8 +37,9 @@ class Segment(BaseConverter):
     regex = "[^/:]+"
 
 
+@lru_cache(1024)
 def target_of(name: str, version: str | None = None, label: str | None = None) -> Target:
-    """Return what the path names; raises ModelNotFound or VersionNotFound for what cannot exist."""
+    """Return what the path names, the same object for the same; raises ModelNotFound or VersionNotFound."""
     if not is_name(name):
         raise ModelNotFound(quoted(name)[1:-1])
     if version is None:

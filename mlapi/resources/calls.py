@@ -4,6 +4,7 @@ A resource reads a call off Flask's request; the server's express lane reads the
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flask import Response, request
@@ -14,6 +15,7 @@ from mlapi.inference.values import InferenceResponse, Target
 from mlapi.resources.api import JSON, valid
 from mlapi.resources.compression import encoded
 from mlapi.resources.variants import Sender
+from mlapi.serving.alike import Batch
 from mlapi.serving.dataplane import DataPlane
 
 
@@ -31,8 +33,8 @@ class Answer(NamedTuple):
 class Call(NamedTuple):
     """One inference: its target, what `load` makes of the body, and what `dump` makes of the answer to that.
 
-    `schema` describes the JSON that is sent; `accept` is the header Accept-Encoding. A call holds nothing of
-    one request but what its path and headers say, so that it may answer many.
+    `schema` describes the JSON that is sent; `accept` is the header Accept-Encoding; `batch` is how many bodies are
+    read as one. A call holds nothing of one request but what its path and headers say, so that it may answer many.
     """
 
     target: Target
@@ -40,6 +42,7 @@ class Call(NamedTuple):
     dump: Callable[[InferenceResponse, Any], Answer]
     schema: Schema
     accept: str | None
+    batch: Batch | None = None
 
 
 Builder = Callable[[Mapping[str, str], Headers], Call]
@@ -48,7 +51,13 @@ Builder = Callable[[Mapping[str, str], Headers], Call]
 
 def answer(body: bytes, version: int) -> Answer:
     """Return JSON as the answer of inference by `version`."""
-    return Answer(body, (("Content-Type", JSON), ("X-Model-Version", str(version)), ("Vary", "Accept-Encoding")))
+    return Answer(body, headers(version))
+
+
+@lru_cache(1024)
+def headers(version: int) -> tuple[tuple[str, str], ...]:
+    """Return the headers of JSON as the answer of inference by `version`; the same object each time."""
+    return ("Content-Type", JSON), ("X-Model-Version", str(version)), ("Vary", "Accept-Encoding")
 
 
 def compressed(given: Answer, accept: str | None) -> Answer:

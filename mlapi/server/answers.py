@@ -25,14 +25,17 @@ def fault(status: int, sentence: str, *, retry: bool = False) -> bytes:
 Fields = tuple[tuple[str, str], ...]
 
 
-def ok(headers: Fields, named: Fields, request_id: str, body: bytes, *, keep: bool) -> bytes:
-    """Return a whole 200, with the headers in the order in which gunicorn and Flask send them; `named` stand last."""
+def begun(headers: Fields, *, keep: bool) -> str:
+    """Return how a 200 with these headers begins, up to its length; good for this second, as the date in it is."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    last = "".join([f"{name}: {value}\r\n" for name, value in named])
-    return (
-        f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {date()}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n"
-        f"{lines}Content-Length: {len(body)}\r\n{last}X-Request-Id: {request_id}\r\n\r\n"
-    ).encode("latin-1") + body
+    kept = "keep-alive" if keep else "close"
+    return f"HTTP/1.1 200 OK\r\nServer: {SERVER}\r\nDate: {date()}\r\nConnection: {kept}\r\n{lines}Content-Length: "
+
+
+def ok(beginning: str, named: Fields, request_id: str, body: bytes) -> bytes:
+    """Return a whole 200, its headers in the order in which gunicorn and Flask send them; `named` stand last."""
+    last = "".join([f"{name}: {value}\r\n" for name, value in named]) if named else ""
+    return f"{beginning}{len(body)}\r\n{last}X-Request-Id: {request_id}\r\n\r\n".encode("latin-1") + body
 
 
 class _Date:

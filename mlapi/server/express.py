@@ -24,8 +24,8 @@ from mlapi.resources.v2.inference import INFER, infer_call
 from mlapi.resources.variants import Sender, headers_of
 from mlapi.server import answers
 from mlapi.server.lines import Lines
+from mlapi.serving.alike import Asked
 from mlapi.serving.dataplane import DataPlane
-from mlapi.serving.together import Asked
 
 CALLS: Mapping[str, Builder] = {PREDICT: predict_call, INFER: infer_call}
 """The endpoints whose calls may take the lane."""
@@ -50,15 +50,14 @@ class Route(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A whole request in the lane, and who waits for its answer."""
+    """A whole request in the lane, what it asks, and who waits for its answer."""
 
     route: Route
-    call: Call
-    body: bytes
+    asked: Asked
+    accept: str | None
     head: Any
     connection: Any
     begun: int
-    sender: Sender
 
 
 class Express:
@@ -88,20 +87,29 @@ class Express:
         except NotFound:
             return None
 
+    def waiting(self, route: Route, call: Call, body: bytes, head: Any, connection: Any, now: int) -> Waiting:  # noqa: ANN401, PLR0913, PLR0917 (what is known of a request)
+        """Return a request that has come whole at `now`, in ns."""
+        sender = Sender(head.environ, body)
+        asked = Asked(call.target, body, call.load, call.dump, sender, call.batch)
+        return Waiting(route, asked, call.accept, head, connection, now)
+
     def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[bytes | None]:
         """Return the whole response to each request, in order; None for one that the application must answer."""
-        asked = [Asked(one.call.target, one.body, one.call.load, one.call.dump, one.sender) for one in waiting]
         responses: list[bytes | None] = []
         logged = access.log.isEnabledFor(logging.INFO)
-        for one, found in zip(waiting, self._plane.exchange_ready(asked), strict=True):
+        beginning, begins = "", None
+        for one, found in zip(waiting, self._plane.exchange_ready([one.asked for one in waiting]), strict=True):
             if found is None:
                 responses.append(None)
                 continue
-            body, headers, _ = compressed(found.answer, one.call.accept)
+            body, headers, _ = compressed(found.answer, one.accept)
             request_id = one.route.request_id or access.new_id()
             assignment = found.event.assignment
             named = () if assignment is None else headers_of(assignment)
-            responses.append(answers.ok(headers, named, request_id, body, keep=one.head.keeps and not draining))
+            keep = one.head.keeps and not draining
+            if begins != (headers, keep):
+                beginning, begins = answers.begun(headers, keep=keep), (headers, keep)
+            responses.append(answers.ok(beginning, named, request_id, body))
             if logged:
                 took = time.perf_counter_ns() - one.begun
                 line = access.Line(

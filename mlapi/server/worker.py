@@ -24,7 +24,7 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from mlapi.resources.errors import BROKEN
-from mlapi.resources.variants import DRAWN, Sender
+from mlapi.resources.variants import DRAWN
 from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
@@ -227,7 +227,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             if not self._waiting:
                 self._polling.came(now)
                 self.loop.call_soon(self._run_lane)
-            self._waiting.append(Waiting(route, route.call, body, head, connection, now, Sender(head.environ, body)))
+            self._waiting.append(self._express.waiting(route, route.call, body, head, connection, now))
 
     # -- the roads -------------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             together += len(ready)
             for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
                 if response is None:
-                    self._to_thread(one.connection, one.head, one.body, None, one.sender.drawn)
+                    self._to_thread(one.connection, one.head, one.asked.body, None, one.asked.caller.drawn)
                 else:
                     one.connection.answer(response, keep=one.head.keeps)
         if self._waiting:

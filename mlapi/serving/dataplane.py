@@ -23,7 +23,8 @@ from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.router import Ready, Treatment, undivided, untreated
-from mlapi.serving.together import Answered, Asked, Together
+from mlapi.serving.alike import Answered, Asked
+from mlapi.serving.together import Together
 
 PHASES = 3
 

@@ -7,42 +7,16 @@ whatever rows stand beside it, and only as much as is known to be done within `b
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mlapi.inference.conform import conform
-from mlapi.inference.values import (
-    Array,
-    Assignment,
-    InferenceEvent,
-    InferenceRequest,
-    InferenceResponse,
-    Target,
-    rows_of,
-)
+from mlapi.inference.values import Array, Assignment, InferenceEvent, InferenceRequest, rows_of
 from mlapi.registry.loading import LoadedModel
-from mlapi.rollouts.caller import Caller
-from mlapi.rollouts.router import Ready
+from mlapi.serving.alike import Alike, Answered, Asked, Find, alone_ns
 
 BUDGET_NS = 1_000_000
-
-
-class Asked(NamedTuple):
-    """One request that is ready: its target, its body, how its protocol reads and writes, and who asks."""
-
-    target: Target
-    body: bytes
-    load: Callable[[bytes], Any]
-    dump: Callable[[InferenceResponse, Any], Any]
-    caller: Caller
-
-
-class Answered(NamedTuple):
-    """What `dump` made of an answer, and what observers are told of it."""
-
-    answer: Any
-    event: InferenceEvent
 
 
 class _Ready(NamedTuple):
@@ -60,10 +34,10 @@ class Together:
     """Answers requests that are ready; `find` gives at once the model that answers a caller, or None."""
 
     def __init__(
-        self, find: Callable[[Target, Caller], Ready | None], budget_ns: int = BUDGET_NS,
-        clock: Callable[[], int] = time.perf_counter_ns,
+        self, find: Find, budget_ns: int = BUDGET_NS, clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._find, self._budget_ns, self._clock = find, budget_ns, clock
+        self._alike = Alike(find, budget_ns, clock)
 
     def answers(self, asked: Sequence[Asked]) -> list[Answered | None]:
         """Return what became of each request, in order; None for one that must take the long road.
@@ -72,8 +46,11 @@ class Together:
         words for what is wrong with it, and is observed instead.
         """
         found: list[Answered | None] = [None] * len(asked)
+        self._alike.answer(asked, found)
         groups: dict[tuple[int, tuple[str, ...]], tuple[LoadedModel, list[_Ready]]] = {}
         for place, one in enumerate(asked):
+            if found[place] is not None:
+                continue
             try:
                 known = self._known(place, one)
             except Exception:  # noqa: BLE001, S112 (whatever it is, the long road meets it again and says it)
@@ -126,20 +103,20 @@ class Together:
             predicted = loaded.predict_by_plan(_stacked(part), outputs)
         except Exception:  # noqa: BLE001 (one of them may be to blame: each goes the long road by itself)
             return
-        predict_ns, first = self._clock() - begun, 0
+        predict_ns, first, rows = self._clock() - begun, 0, sum(one.rows for one in part)
         for number, one in enumerate(part):
             begun = self._clock()
             own = predicted if len(part) == 1 else {n: a[first : first + one.rows] for n, a in predicted.items()}
             first += one.rows
-            response = loaded.response(own, one.request.id)
-            response.assignment = one.assignment
+            response = loaded.response(own, one.request.id, one.assignment)
             try:
                 answer = asked[one.place].dump(response, one.request)
             except Exception:  # noqa: BLE001, S112 (see answers)
                 continue
+            alone = None if one.assignment is None else alone_ns(loaded, one.rows, rows, predict_ns)
             event = InferenceEvent(
                 asked[one.place].target, response.version, one.rows, one.input_ns, predict_ns, self._clock() - begun,
-                own, None, int(number == 0), one.assignment, one.inputs, _alone_ns(loaded, one, part, predict_ns),
+                own, None, int(number == 0), one.assignment, one.inputs, alone,
             )
             found[one.place] = Answered(answer, event)
 
@@ -148,15 +125,3 @@ def _stacked(part: list[_Ready]) -> dict[str, Array]:
     if len(part) == 1:
         return part[0].inputs
     return {name: np.concatenate([one.inputs[name] for one in part]) for name in part[0].inputs}
-
-
-def _alone_ns(loaded: LoadedModel, one: _Ready, part: list[_Ready], predict_ns: int) -> int | None:
-    """Return what a prediction would have taken for one of its requests alone, by the calibration of the model.
-
-    The arms of a rollout are compared by it: of two equal versions the one with the larger share of the requests
-    is asked for more of them at once.
-    """
-    if one.assignment is None or len(part) == 1:
-        return None
-    own, whole = loaded.expected_ns(one.rows), loaded.expected_ns(sum(other.rows for other in part))
-    return predict_ns * own // whole if own and whole else None

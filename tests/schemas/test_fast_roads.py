@@ -55,7 +55,7 @@ def nothing(*_: object, **__: object) -> None:
 
 
 FAST: list[tuple[Any, str]] = [
-    (predict, "_plain"), (predict, "_large"), (plain, "loaded"), (plain, "filled"), (rectangles, "lift"),
+    (predict, "plain"), (predict, "_large"), (plain, "loaded"), (plain, "filled"), (rectangles, "lift"),
     (request, "_straight"), (conforming, "fitting"), (csvbody, "_split"),
     (tabled, "whole_column"), (tabled, "straight"),
 ]  # fmt: skip

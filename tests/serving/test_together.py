@@ -17,8 +17,9 @@ from mlapi.registry.store import Store
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.router import Ready, undivided
 from mlapi.schemas.v1 import predict
+from mlapi.serving.alike import Asked
 from mlapi.serving.dataplane import DataPlane
-from mlapi.serving.together import Asked, Together
+from mlapi.serving.together import Together
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]]
 IRIS = Target("iris", 1)

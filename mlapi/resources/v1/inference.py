@@ -1,6 +1,6 @@
 """Predict, classify and regress."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from flask import Response, request
 from flask_restful import Resource
@@ -8,12 +8,13 @@ from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
 from mlapi.errors import VerbNotSupported
-from mlapi.inference.values import InferenceRequest, InferenceResponse, Target
+from mlapi.inference.values import Assignment, InferenceRequest, InferenceResponse, Target
 from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
-from mlapi.resources.calls import Call, answer, asked
+from mlapi.resources.calls import Answer, Call, answer, asked, headers
 from mlapi.resources.v1.paths import WHICH
-from mlapi.schemas.v1 import answers, examples, predict
+from mlapi.schemas.v1 import answers, batch, examples, predict
+from mlapi.serving.alike import Batch
 from mlapi.serving.dataplane import DataPlane
 
 PREDICT = "v1-predict"
@@ -27,15 +28,25 @@ def install(api: Api, plane: DataPlane, limit: int) -> None:
         api.add_resource(resource, *paths, endpoint=f"v1-{verb}", resource_class_kwargs=needs)
 
 
-def predict_call(segments: Mapping[str, str], headers: Headers) -> Call:
+def predict_call(segments: Mapping[str, str], sent: Headers) -> Call:
     """Return what a path with `segments` asks of :predict; raises NotFound."""
-    target, accept = target_of(**segments), headers.get("Accept-Encoding")
+    target, accept = target_of(**segments), sent.get("Accept-Encoding")
     return Call(
         target,
         lambda body: predict.load(body, target),
         lambda given, request: answer(predict.dump(given, request), given.version),
-        _PREDICTED, accept,
+        _PREDICTED, accept, _BATCH,
     )
+
+
+def _apart(
+    given: InferenceResponse, request: InferenceRequest, _: Sequence[Assignment | None],
+) -> list[Answer] | None:
+    bodies, named = batch.scatter(given, request), headers(given.version)
+    return None if bodies is None else [Answer(body, named) for body in bodies]
+
+
+_BATCH = Batch(batch.cut, batch.gather, _apart)
 
 
 class _Verb(Resource):

@@ -1,20 +1,23 @@
 """Inference on tensors."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi.inference.values import InferenceResponse
+from mlapi.inference.values import Assignment, InferenceResponse
 from mlapi.resources.api import Api, target_of
 from mlapi.resources.body import read_body
 from mlapi.resources.calls import Answer, Call, answer, asked
 from mlapi.resources.v2.paths import under
 from mlapi.schemas import v2
+from mlapi.schemas.v2 import batch
 from mlapi.schemas.v2.answer import Inferred
+from mlapi.serving.alike import Batch
 from mlapi.serving.dataplane import DataPlane
 
 INFER = "v2-infer"
@@ -35,7 +38,7 @@ def infer_call(segments: Mapping[str, str], headers: Headers) -> Call:
         target,
         lambda body: v2.load(body, target, json_length),
         _written,
-        _INFERRED, accept,
+        _INFERRED, accept, Batch(lambda body: batch.cut(body, json_length), batch.gather, _apart),
     )
 
 
@@ -55,9 +58,23 @@ class Infer(Resource):
 
 def _written(given: InferenceResponse, request: v2.Asked) -> Answer:
     named = given if given.id is not None else replace(given, id=str(uuid.uuid4()))
-    dumped = v2.dump(named, request)
+    return _answer(v2.dump(named, request), given.version)
+
+
+def _apart(
+    given: InferenceResponse, request: v2.Asked, assignments: Sequence[Assignment | None],
+) -> list[Answer] | None:
+    dumped = batch.scatter(given, request, [str(uuid.uuid4()) for _ in assignments], assignments)
+    return None if dumped is None else [_answer(one, given.version) for one in dumped]
+
+
+def _answer(dumped: v2.Dumped, version: int) -> Answer:
     if dumped.json_length is None:
-        return answer(dumped.body, given.version)
-    headers = (("Content-Type", OCTETS), ("X-Model-Version", str(given.version)),
-               (JSON_LENGTH, str(dumped.json_length)), ("Vary", "Accept-Encoding"))  # fmt: skip
-    return Answer(dumped.body, headers, dumped.json_length)
+        return answer(dumped.body, version)
+    return Answer(dumped.body, _headers(version, dumped.json_length), dumped.json_length)
+
+
+@lru_cache(1024)
+def _headers(version: int, json_length: int) -> tuple[tuple[str, str], ...]:
+    return (("Content-Type", OCTETS), ("X-Model-Version", str(version)), (JSON_LENGTH, str(json_length)),
+            ("Vary", "Accept-Encoding"))  # fmt: skip

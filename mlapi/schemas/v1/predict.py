@@ -39,7 +39,7 @@ def load(data: bytes, target: Target) -> InferenceRequest:
     `predict_proba` the probabilities. Any other name is no signature of predict. Raises InvalidRequest.
     """
     inputs, name = _large(data) or _small(data)
-    return InferenceRequest(target, inputs, () if name in {"", SERVING_DEFAULT} else (name,))
+    return InferenceRequest(target, inputs, _outputs(name))
 
 
 def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
@@ -48,13 +48,24 @@ def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
     A predict answers one output, so its name is left out; a trailing dimension of one is squeezed.
     Numbers that are not finite are the bare tokens NaN, Infinity and -Infinity.
     """
-    member = "predictions" if _by_row(request.inputs) else "outputs"
     name, answer = next(iter(response.outputs.items()))
-    return values.encode({member: values.outgoing(name, answer)})
+    return values.encode({member_of(request): values.outgoing(name, answer)})
 
 
-def _by_row(inputs: Inputs) -> bool:
-    return inputs.by_row if isinstance(inputs, Numbers) else isinstance(inputs, Rows)
+def member_of(request: InferenceRequest) -> str:
+    """Return under which member the answer to a request stands."""
+    inputs = request.inputs
+    by_row = inputs.by_row if isinstance(inputs, Numbers) else isinstance(inputs, Rows)
+    return "predictions" if by_row else "outputs"
+
+
+def outputs_of(document: dict[str, Any]) -> tuple[str, ...]:
+    """Return the outputs that a document which is in order asks for; () is the first."""
+    return _outputs(document.get("signature_name", ""))
+
+
+def _outputs(name: str) -> tuple[str, ...]:
+    return () if name in {"", SERVING_DEFAULT} else (name,)
 
 
 def _large(data: bytes) -> tuple[Numbers, str] | None:
@@ -64,7 +75,7 @@ def _large(data: bytes) -> tuple[Numbers, str] | None:
     lifted = rectangles.lift(data, _OPENING, values.decode, first=True)
     if lifted is None:
         return None
-    member, name = _plain(lifted.document), lifted.document.get("signature_name", "")
+    member, name = plain(lifted.document), lifted.document.get("signature_name", "")
     if member is None or lifted.document[member] != "#0" or len(lifted.places) > 1:
         return None
     array = lifted.numbers("#0")
@@ -75,7 +86,7 @@ def _large(data: bytes) -> tuple[Numbers, str] | None:
 
 def _small(data: bytes) -> tuple[Inputs, str]:
     document = values.decode(data)
-    member = _plain(document)
+    member = plain(document)
     if member is None or type(document[member]) not in FORMS[member] or not document[member]:
         loaded: tuple[Rows | Columns, str] = checked(_PREDICT, document)
         return loaded
@@ -86,7 +97,7 @@ def _small(data: bytes) -> tuple[Inputs, str]:
     return given if array is None else Numbers(array, lambda: given, by_row=by_row, complete=bare), name
 
 
-def _plain(document: dict[str, Any]) -> str | None:
+def plain(document: dict[str, Any]) -> str | None:
     """Return which of the two forms a document has that marshmallow would find nothing to say of, else None."""
     given = [name for name in FORMS if name in document]
     return given[0] if len(given) == 1 and document.get("signature_name", "") in SIGNATURES else None

@@ -58,6 +58,14 @@ def load(data: bytes, target: Target, json_length: str | None = None) -> Asked:
     document = _document(data if cut == len(data) else data[:cut])
     faults = Faults()
     inputs = Tensors(_arrays(document, memoryview(data)[cut:], faults))
+    return asked(document, inputs, target, faults)
+
+
+def asked(document: dict[str, Any], inputs: Tensors, target: Target, faults: Faults) -> Asked:
+    """Return the request of a document that is in order, but perhaps for an output that stands twice.
+
+    Raises InvalidRequest, for `faults` that were found before as well.
+    """
     parameters = document["parameters"]
     binary = parameters.get("binary_data_output", False)
     wanted = {output["name"]: _wanted(output["parameters"], binary=binary) for output in document["outputs"]}

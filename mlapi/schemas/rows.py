@@ -1,0 +1,44 @@
+"""Rows of numbers: those of many bodies read at once, and an answer for many written at once.
+
+What stands between the brackets of a row is taken as it came and read by the one JSON reader that reads whole bodies,
+so that a row means here what it means there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+
+from mlapi.inference.values import Array
+from mlapi.schemas import jsonbody
+
+NUMERIC = b"0123456789+-.eE, \t\r\n"
+"""What numbers in a row are written with (RFC 8259, section 6), and what stands between them."""
+
+LONGEST = 16 * 1024
+"""Bytes of a body; of a longer one the reading itself is what takes the time."""
+
+EXACT = 8
+"""Bytes of a number that orjson writes alike as an array and as a list."""
+
+
+def cut(body: bytes, begin: int, end: int) -> bytes | None:
+    """Return the bytes from `begin` to `end` where there is a row of numbers, without brackets, and nothing else."""
+    if begin < 0 or end <= begin or len(body) > LONGEST:
+        return None
+    numbers = body[begin:end]
+    return None if numbers.translate(None, NUMERIC) else numbers
+
+
+def read(numbers: Sequence[bytes]) -> Array | None:
+    """Return rows as doubles, `[n, k]`; None where one of them is no row of JSON numbers, or of another length."""
+    try:
+        array = np.array(orjson.loads(b"[[%b]]" % b"],[".join(numbers)), "f8")
+    except (ValueError, OverflowError):  # no JSON; ragged; an integer beyond the doubles
+        return None
+    return array if array.ndim == 2 and array.shape[0] == len(numbers) and array.size else None  # noqa: PLR2004 (rows and columns)
+
+
+def written(array: Array) -> list[bytes]:
+    """Return each row of numbers `[n, k]` as JSON writes it, without its brackets; what is not finite is null."""
+    return jsonbody.encode(np.ascontiguousarray(array))[2:-2].split(b"],[")

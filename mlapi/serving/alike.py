@@ -1,0 +1,178 @@
+"""Requests of one row that differ in nothing but their numbers: read, predicted and written as one batch.
+
+Of a thousand requests a second for one model most are such. What they share, which is all but the numbers, is
+understood once; the numbers of all of them become one array. Whatever is out of the ordinary in one of them leaves
+all of its batch to the ordinary way, one by one, so that nobody pays for the fault of another with more than time.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from mlapi.inference.conform import conform
+from mlapi.inference.values import Array, Assignment, InferenceEvent, InferenceResponse, Target, rows_of
+from mlapi.registry.loading import LoadedModel
+from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.router import Ready
+
+Find = Callable[[Target, Caller], Ready | None]
+
+
+class Batch(NamedTuple):
+    """How a protocol reads several bodies as one request, and writes the rows of its answer apart.
+
+    `cut` gives what a body has in common with others, its frame, and its numbers; None where it is no body of one row
+    of numbers. `gather` gives the request of all the rows, None where it does not know; `scatter` what the protocol's
+    `dump` would make of each row by itself, given the assignment of each, None where that needs `dump`.
+    """
+
+    cut: Callable[[bytes], tuple[Any, bytes] | None]
+    gather: Callable[[Target, Any, Sequence[bytes]], Any]
+    scatter: Callable[[InferenceResponse, Any, Sequence[Assignment | None]], Sequence[Any] | None]
+
+
+class Asked(NamedTuple):
+    """One request that is ready: its target, its body, how its protocol reads and writes, and who asks."""
+
+    target: Target
+    body: bytes
+    load: Callable[[bytes], Any]
+    dump: Callable[[InferenceResponse, Any], Any]
+    caller: Caller
+    batch: Batch | None = None
+
+
+class Answered(NamedTuple):
+    """What `dump` made of an answer, and what observers are told of it."""
+
+    answer: Any
+    event: InferenceEvent
+
+
+class _Group(NamedTuple):
+    """Requests that share a frame and a model; `places` are where they stand among all."""
+
+    batch: Batch
+    frame: Any
+    loaded: LoadedModel
+    places: list[int]
+    numbers: list[bytes]
+    assignments: list[Assignment | None]
+
+
+class Alike:
+    """Answers requests that are alike."""
+
+    def __init__(self, find: Find, budget_ns: int, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._find, self._budget_ns, self._clock = find, budget_ns, clock
+
+    def answer(self, asked: Sequence[Asked], found: list[Answered | None]) -> None:
+        """Put into `found`, at their places, the answers to those that are alike and can be answered cheaply."""
+        for group in self._groups(asked):
+            try:
+                self._answer(group, asked, found)
+            except Exception:  # noqa: BLE001, S112 (the ordinary way meets it again, where it belongs)
+                continue
+
+    def _groups(self, asked: Sequence[Asked]) -> Iterator[_Group]:
+        groups: dict[tuple[int, int], _Group] = {}
+        known: dict[int, Ready] = {}
+        for place, one in enumerate(asked):
+            cut = None if one.batch is None else one.batch.cut(one.body)
+            if cut is None:
+                continue
+            frame, numbers = cut
+            ready = known.get(id(one.target)) or self._ready(one)
+            if ready is None:
+                continue
+            if ready.assignment is None:  # then every caller gets the same
+                known[id(one.target)] = ready
+            key = id(frame), id(ready.loaded)  # both are kept by the group, so that no other object has their ids
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = _Group(one.batch, frame, ready.loaded, [], [], [])  # type: ignore[arg-type]
+            group.places.append(place)
+            group.numbers.append(numbers)
+            group.assignments.append(ready.assignment)
+        return iter(groups.values())
+
+    def _ready(self, one: Asked) -> Ready | None:
+        try:
+            ready = self._find(one.target, one.caller)
+        except Exception:  # noqa: BLE001 (the ordinary way meets it again)
+            return None
+        return None if ready is None or ready.loaded.planned is None else ready
+
+    def _answer(self, group: _Group, asked: Sequence[Asked], found: list[Answered | None]) -> None:
+        begun, loaded, count = self._clock(), group.loaded, len(group.places)
+        request = group.batch.gather(asked[group.places[0]].target, group.frame, group.numbers)
+        if request is None:
+            return
+        outputs = loaded.outputs(request.outputs)
+        inputs = conform(request.inputs, loaded.signature)
+        size = self._size(loaded, count)
+        if rows_of(inputs) != count or not size:
+            return
+        input_ns = (self._clock() - begun) // count
+        for first in range(0, count, size):
+            self._predict(group, request, outputs, _part(inputs, first, first + size, count), first, input_ns,
+                          asked, found)  # fmt: skip
+
+    def _size(self, loaded: LoadedModel, count: int) -> int:
+        """Return how many of `count` rows may be predicted at once; 0 where one is too dear."""
+        if not loaded.row_independent:
+            count = 1
+        while count and not self._is_cheap(loaded, count):
+            count //= 2
+        return count
+
+    def _is_cheap(self, loaded: LoadedModel, rows: int) -> bool:
+        cost = loaded.expected_ns(rows)
+        return cost is not None and cost <= self._budget_ns
+
+    def _predict(  # noqa: PLR0913, PLR0917 (what it knows of a part of a group)
+        self, group: _Group, request: Any, outputs: tuple[str, ...], inputs: dict[str, Array], first: int,  # noqa: ANN401 (what `gather` made)
+        input_ns: int, asked: Sequence[Asked], found: list[Answered | None],
+    ) -> None:
+        begun, loaded, rows = self._clock(), group.loaded, rows_of(inputs)
+        predicted = loaded.predict_by_plan(inputs, outputs)
+        done = self._clock()
+        predict_ns = done - begun
+        places, assignments = group.places[first : first + rows], group.assignments[first : first + rows]
+        response = loaded.response(predicted, request.id)
+        answers = group.batch.scatter(response, request, assignments)
+        if answers is None:
+            answers = [
+                asked[place].dump(loaded.response(_row(predicted, row), request.id, assignments[row]), request)
+                for row, place in enumerate(places)
+            ]
+        output_ns = (self._clock() - done) // rows
+        version, executions = response.version, 1
+        for row, (place, assignment) in enumerate(zip(places, assignments, strict=True)):
+            alone = None if assignment is None else alone_ns(loaded, 1, rows, predict_ns)
+            event = InferenceEvent(
+                asked[place].target, version, 1, input_ns, predict_ns, output_ns, _row(predicted, row), None,
+                executions, assignment, _row(inputs, row), alone,
+            )
+            found[place] = Answered(answers[row], event)
+            executions = 0
+
+
+def alone_ns(loaded: LoadedModel, rows: int, together: int, predict_ns: int) -> int | None:
+    """Return what a prediction would have taken for some of its rows alone, by the calibration of the model.
+
+    The arms of a rollout are compared by it: of two equal versions the one with the larger share of the requests
+    is asked for more of them at once. None where they were alone, or nothing is known.
+    """
+    if rows == together:
+        return None
+    own, whole = loaded.expected_ns(rows), loaded.expected_ns(together)
+    return predict_ns * own // whole if own and whole else None
+
+
+def _part(inputs: dict[str, Array], first: int, end: int, count: int) -> dict[str, Array]:
+    return inputs if end - first >= count else {name: array[first:end] for name, array in inputs.items()}
+
+
+def _row(arrays: dict[str, Array], row: int) -> dict[str, Array]:
+    return {name: array[row : row + 1] for name, array in arrays.items()}
