@@ -37,6 +37,15 @@ class Lifted:
         return numbertext.numbers(text, numbertext.lists_in(text) - 1, kind)
 
 
+def numbers(data: bytes, begin: int, end: int) -> Array | None:
+    """Return the list of lists of one length between two places as doubles `[n, k]`; None for anything else there."""
+    if data.find(b'"', begin, end) >= 0 or data.find(b"{", begin, end) >= 0:
+        return None
+    text = memoryview(data)[begin:end]
+    array = numbertext.numbers(text, numbertext.lists_in(text) - 1, "d")
+    return array if array is not None and array.ndim == 2 else None  # noqa: PLR2004 (rows and columns)
+
+
 def lift(
     data: bytes, opening: re.Pattern[bytes], decode: Callable[[bytes], dict[str, Any]], *, first: bool = False,
 ) -> Lifted | None:

@@ -24,7 +24,7 @@ EXACT = 8
 
 def cut(body: bytes, begin: int, end: int) -> bytes | None:
     """Return the bytes from `begin` to `end` where there is a row of numbers, without brackets, and nothing else."""
-    if begin < 0 or end <= begin or len(body) > LONGEST:
+    if not 0 < begin < end or len(body) > LONGEST:
         return None
     numbers = body[begin:end]
     return None if numbers.translate(None, NUMERIC) else numbers

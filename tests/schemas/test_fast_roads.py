@@ -55,7 +55,8 @@ def nothing(*_: object, **__: object) -> None:
 
 
 FAST: list[tuple[Any, str]] = [
-    (predict, "plain"), (predict, "_large"), (plain, "loaded"), (plain, "filled"), (rectangles, "lift"),
+    (predict, "plain"), (predict, "_framed"), (predict, "_lifted"),
+    (plain, "loaded"), (plain, "filled"), (rectangles, "lift"),
     (request, "_straight"), (conforming, "fitting"), (csvbody, "_split"),
     (tabled, "whole_column"), (tabled, "straight"),
 ]  # fmt: skip
@@ -93,6 +94,8 @@ def alike(load: Callable[[], InferenceRequest], signature: Signature) -> None:
     assert outcome(load, signature) == expected
     with patch.object(rectangles, "LARGE", 1), patch.object(wholecolumns, "MANY", 1):
         assert outcome(load, signature) == expected
+        with patch.object(predict, "_framed", nothing):
+            assert outcome(load, signature) == expected
 
 
 # -- bodies as text, good and bad -------------------------------------------------------------------

@@ -9,7 +9,7 @@ from mlapi.errors import InvalidRequest
 from mlapi.inference.values import InferenceRequest, InferenceResponse, Rows, Target
 from mlapi.schemas.envelope import Envelope, checked
 from mlapi.schemas.v1 import values
-from mlapi.schemas.v1.predict import SERVING_DEFAULT
+from mlapi.schemas.v1.frames import SERVING_DEFAULT
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 OUTPUTS = {CLASSIFY: "predict_proba", REGRESS: "predict"}

@@ -4,7 +4,7 @@ from typing import Any
 
 from mlapi.inference.signature import Signature, TensorSpec
 from mlapi.schemas.v1.examples import CLASSIFY, REGRESS
-from mlapi.schemas.v1.predict import PROBABILITIES, SERVING_DEFAULT
+from mlapi.schemas.v1.frames import PROBABILITIES, SERVING_DEFAULT
 
 DTYPES = {"FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING"}
 """Datatypes that TensorFlow calls something else than DT_ and the datatype."""

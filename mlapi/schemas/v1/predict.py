@@ -19,12 +19,9 @@ from mlapi.inference.values import (
 )
 from mlapi.schemas import rectangles
 from mlapi.schemas.envelope import Envelope, checked
-from mlapi.schemas.v1 import values
+from mlapi.schemas.v1 import frames, values
+from mlapi.schemas.v1.frames import FORMS, PROBABILITIES, SERVING_DEFAULT, SIGNATURES, plain
 
-SERVING_DEFAULT = "serving_default"
-PROBABILITIES = "predict_proba"
-SIGNATURES = ("", SERVING_DEFAULT, PROBABILITIES)
-FORMS: dict[str, set[type]] = {"instances": {list}, "inputs": {list, dict}}
 NUMBERS: set[type] = {int, float}
 NUMERIC = b"0123456789+-.eE,[] \t\r\n"
 """What arrays of numbers are written with (RFC 8259, sections 5 and 6)."""
@@ -39,7 +36,7 @@ def load(data: bytes, target: Target) -> InferenceRequest:
     `predict_proba` the probabilities. Any other name is no signature of predict. Raises InvalidRequest.
     """
     inputs, name = _large(data) or _small(data)
-    return InferenceRequest(target, inputs, _outputs(name))
+    return InferenceRequest(target, inputs, outputs_of(name))
 
 
 def dump(response: InferenceResponse, request: InferenceRequest) -> bytes:
@@ -59,19 +56,27 @@ def member_of(request: InferenceRequest) -> str:
     return "predictions" if by_row else "outputs"
 
 
-def outputs_of(document: dict[str, Any]) -> tuple[str, ...]:
-    """Return the outputs that a document which is in order asks for; () is the first."""
-    return _outputs(document.get("signature_name", ""))
-
-
-def _outputs(name: str) -> tuple[str, ...]:
-    return () if name in {"", SERVING_DEFAULT} else (name,)
+def outputs_of(signature: str) -> tuple[str, ...]:
+    """Return the outputs that a signature asks for; () is the first."""
+    return () if signature in {"", SERVING_DEFAULT} else (signature,)
 
 
 def _large(data: bytes) -> tuple[Numbers, str] | None:
     """Return the request of a body that is one large array of numbers, or None."""
-    if len(data) < rectangles.LARGE:
+    return None if len(data) < rectangles.LARGE else _framed(data) or _lifted(data)
+
+
+def _framed(data: bytes) -> tuple[Numbers, str] | None:
+    """Return the request of a body whose frame is known, as soon as one like it was read."""
+    found = frames.around(data)
+    if found is None:
         return None
+    frame, begin, end = found
+    array = rectangles.numbers(data, begin, end)
+    return None if array is None else (_numbers(array, frame.member, data), frame.signature)
+
+
+def _lifted(data: bytes) -> tuple[Numbers, str] | None:
     lifted = rectangles.lift(data, _OPENING, values.decode, first=True)
     if lifted is None:
         return None
@@ -79,9 +84,12 @@ def _large(data: bytes) -> tuple[Numbers, str] | None:
     if member is None or lifted.document[member] != "#0" or len(lifted.places) > 1:
         return None
     array = lifted.numbers("#0")
-    if array is None or array.ndim == 1:
-        return None
-    return Numbers(array, lambda: _form(member, values.decode(data)[member]), by_row=member == "instances"), name
+    return None if array is None or array.ndim == 1 else (_numbers(array, member, data), name)
+
+
+def _numbers(array: Array, member: str, data: bytes) -> Numbers:
+    by_row = member == "instances"
+    return Numbers(array, lambda: _form(member, values.decode(data)[member]), by_row=by_row, complete=True)
 
 
 def _small(data: bytes) -> tuple[Inputs, str]:
@@ -95,12 +103,6 @@ def _small(data: bytes) -> tuple[Inputs, str]:
     array = _rectangle(document[member], bare=bare)
     by_row = member == "instances"
     return given if array is None else Numbers(array, lambda: given, by_row=by_row, complete=bare), name
-
-
-def plain(document: dict[str, Any]) -> str | None:
-    """Return which of the two forms a document has that marshmallow would find nothing to say of, else None."""
-    given = [name for name in FORMS if name in document]
-    return given[0] if len(given) == 1 and document.get("signature_name", "") in SIGNATURES else None
 
 
 def _form(member: str, given: Any) -> Rows | Columns:  # noqa: ANN401 (decoded JSON)

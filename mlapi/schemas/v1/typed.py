@@ -6,7 +6,7 @@ from mlapi.inference.signature import Signature, TensorSpec
 from mlapi.schemas.elements import Json, answered, batch, element, rows_of_exactly, strict
 from mlapi.schemas.v1.answers import LABEL_AND_SCORE
 from mlapi.schemas.v1.examples import CLASSIFY, REGRESS
-from mlapi.schemas.v1.predict import PROBABILITIES, SERVING_DEFAULT
+from mlapi.schemas.v1.frames import PROBABILITIES, SERVING_DEFAULT
 
 Classes = tuple[Any, ...] | None
 
