@@ -108,11 +108,11 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     lines = Lines()
     requests = RequestLog(store, config.request_log)
     shadower = Shadower(live, router.known, generations.folder, lines, inputs=config.request_log > 0)
-    watching = (
-        statistics.observe, counters.observe, exposures.observe, Breaker(rollouts.trip).observe, shadower.observe,
-        *((requests.observe,) if config.request_log else ()), *observers,
+    watching = (statistics.observe, *((requests.observe,) if config.request_log else ()), *observers)
+    of_rollouts = (counters.observe, exposures.observe, Breaker(rollouts.trip).observe, shadower.observe)
+    plane = DataPlane(
+        live, router.route, watching, treat=router.treat, ready=router.ready, of_rollouts=of_rollouts,
     )
-    plane = DataPlane(live, router.route, watching, treat=router.treat, ready=router.ready)
     desk = Desk(generations, lambda model, version: _require_ready(live, Target(model, version)))
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
     explainers = Explainers()

@@ -18,7 +18,7 @@ DTYPES = {"d": "<f8", "i": "<i8", "u": "<u8"}
 _spare: list[simdjson.Parser] = []
 
 
-def numbers(text: str | memoryview, lists: int, kind: str) -> Array | None:
+def numbers(text: str | bytes | memoryview, lists: int, kind: str) -> Array | None:
     """Return a flat list of numbers as `[n]`, a list of lists of one length as `[n, k]`; anything else is None.
 
     `lists` is how many opening brackets stand in `text` after the first, which holds no text and no object; `kind` is
@@ -42,7 +42,7 @@ def lists_in(text: memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _OPENING))
 
 
-def _read(parser: simdjson.Parser, text: str | memoryview, lists: int, kind: str) -> Array | None:
+def _read(parser: simdjson.Parser, text: str | bytes | memoryview, lists: int, kind: str) -> Array | None:
     array: Any = parser.parse(text)
     rows = len(array)
     # a buffer is flat whatever it was: each row has its length, and no row has a list in it

@@ -1,14 +1,14 @@
 """Rows of numbers: those of many bodies read at once, and an answer for many written at once.
 
-What stands between the brackets of a row is taken as it came and read by the one JSON reader that reads whole bodies,
-so that a row means here what it means there.
+What stands between the brackets of a row is taken as it came and read by a JSON reader, as large arrays are, so that a
+number means here what it means there.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import orjson
 
+from mlapi.inference import numbertext
 from mlapi.inference.values import Array
 from mlapi.schemas import jsonbody
 
@@ -32,11 +32,7 @@ def cut(body: bytes, begin: int, end: int) -> bytes | None:
 
 def read(numbers: Sequence[bytes]) -> Array | None:
     """Return rows as doubles, `[n, k]`; None where one of them is no row of JSON numbers, or of another length."""
-    try:
-        array = np.array(orjson.loads(b"[[%b]]" % b"],[".join(numbers)), "f8")
-    except (ValueError, OverflowError):  # no JSON; ragged; an integer beyond the doubles
-        return None
-    return array if array.ndim == 2 and array.shape[0] == len(numbers) and array.size else None  # noqa: PLR2004 (rows and columns)
+    return numbertext.numbers(b"[[%b]]" % b"],[".join(numbers), len(numbers), "d")
 
 
 def written(array: Array) -> list[bytes]:

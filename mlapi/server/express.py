@@ -24,7 +24,6 @@ from mlapi.resources.v2.inference import INFER, infer_call
 from mlapi.resources.variants import Sender, headers_of
 from mlapi.server import answers
 from mlapi.server.lines import Lines
-from mlapi.serving.alike import Asked
 from mlapi.serving.dataplane import DataPlane
 
 CALLS: Mapping[str, Builder] = {PREDICT: predict_call, INFER: infer_call}
@@ -49,15 +48,27 @@ class Route(NamedTuple):
     path: str
 
 
-class Waiting(NamedTuple):
-    """A whole request in the lane, what it asks, and who waits for its answer."""
+class Waiting:
+    """A whole request in the lane: what it asks, who waits for its answer, and since when, in ns."""
 
-    route: Route
-    asked: Asked
-    accept: str | None
-    head: Any
-    connection: Any
-    begun: int
+    __slots__ = ("_sender", "begun", "body", "call", "connection", "head", "route")
+
+    def __init__(self, route: Route, call: Call, body: bytes, head: Any, connection: Any, begun: int) -> None:  # noqa: ANN401, PLR0913, PLR0917 (what is known of a request)
+        self.route, self.call, self.body = route, call, body
+        self.head, self.connection, self.begun = head, connection, begun
+        self._sender: Sender | None = None
+
+    @property
+    def caller(self) -> Sender:
+        """Who asks, which nobody wants to know but a rollout."""
+        if self._sender is None:
+            self._sender = Sender(self.head.environ, self.body)
+        return self._sender
+
+    @property
+    def drawn(self) -> int | None:
+        """The number that a rollout drew for it, None where none did."""
+        return None if self._sender is None else self._sender.drawn
 
 
 class Express:
@@ -87,33 +98,27 @@ class Express:
         except NotFound:
             return None
 
-    def waiting(self, route: Route, call: Call, body: bytes, head: Any, connection: Any, now: int) -> Waiting:  # noqa: ANN401, PLR0913, PLR0917 (what is known of a request)
-        """Return a request that has come whole at `now`, in ns."""
-        sender = Sender(head.environ, body)
-        asked = Asked(call.target, body, call.load, call.dump, sender, call.batch)
-        return Waiting(route, asked, call.accept, head, connection, now)
-
     def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[bytes | None]:
         """Return the whole response to each request, in order; None for one that the application must answer."""
         responses: list[bytes | None] = []
         logged = access.log.isEnabledFor(logging.INFO)
-        beginning, begins = "", None
-        for one, found in zip(waiting, self._plane.exchange_ready([one.asked for one in waiting]), strict=True):
+        beginning, begins, kept = "", None, False
+        for one, found in zip(waiting, self._plane.exchange_ready(waiting), strict=True):
             if found is None:
                 responses.append(None)
                 continue
-            body, headers, _ = compressed(found.answer, one.accept)
-            request_id = one.route.request_id or access.new_id()
+            call, route, keep = one.call, one.route, one.head.keeps and not draining
+            body, headers, _ = found.answer if call.accept is None else compressed(found.answer, call.accept)
+            request_id = route.request_id or access.new_id()
+            if headers is not begins or keep is not kept:
+                beginning, begins, kept = answers.begun(headers, keep=keep), headers, keep
             assignment = found.event.assignment
             named = () if assignment is None else headers_of(assignment)
-            keep = one.head.keeps and not draining
-            if begins != (headers, keep):
-                beginning, begins = answers.begun(headers, keep=keep), (headers, keep)
             responses.append(answers.ok(beginning, named, request_id, body))
             if logged:
                 took = time.perf_counter_ns() - one.begun
                 line = access.Line(
-                    "POST", one.route.path, 200, len(body), took, request_id, one.connection.remote, lane=True,
+                    "POST", route.path, 200, len(body), took, request_id, one.connection.remote, lane=True,
                 )
                 self._lines.add(access.fields_of(line, found.event))
         self._lines.flush()

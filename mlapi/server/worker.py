@@ -226,10 +226,21 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             now = time.perf_counter_ns()
             if not self._waiting:
                 self._polling.came(now)
-                self.loop.call_soon(self._run_lane)
-            self._waiting.append(self._express.waiting(route, route.call, body, head, connection, now))
+                self.loop.call_soon(self._look_again)
+            self._waiting.append(Waiting(route, route.call, body, head, connection, now))
 
     # -- the roads -------------------------------------------------------------------------------
+
+    def _look_again(self) -> None:
+        """Look at the sockets once more before several are answered, without waiting.
+
+        Those who were answered a moment ago may have asked again: what they ask is then part of this batch, and not
+        the beginning of the next, for which the others would wait.
+        """
+        if len(self._waiting) > 1:
+            self.loop.call_soon(self._run_lane)
+        else:
+            self._run_lane()
 
     def _run_lane(self) -> None:
         """Answer what is ready, for as long as the loop can spare."""
@@ -239,7 +250,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             together += len(ready)
             for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
                 if response is None:
-                    self._to_thread(one.connection, one.head, one.asked.body, None, one.asked.caller.drawn)
+                    self._to_thread(one.connection, one.head, one.body, None, one.drawn)
                 else:
                     one.connection.answer(response, keep=one.head.keeps)
         if self._waiting:

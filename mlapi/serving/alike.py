@@ -6,8 +6,8 @@ all of its batch to the ordinary way, one by one, so that nobody pays for the fa
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from mlapi.inference.conform import conform
 from mlapi.inference.values import Array, Assignment, InferenceEvent, InferenceResponse, Target, rows_of
@@ -31,15 +31,40 @@ class Batch(NamedTuple):
     scatter: Callable[[InferenceResponse, Any, Sequence[Assignment | None]], Sequence[Any] | None]
 
 
-class Asked(NamedTuple):
-    """One request that is ready: its target, its body, how its protocol reads and writes, and who asks."""
+class Call(Protocol):
+    """What requests ask for, whoever sends them: a target, and how their protocol reads and writes."""
 
-    target: Target
-    body: bytes
-    load: Callable[[bytes], Any]
-    dump: Callable[[InferenceResponse, Any], Any]
-    caller: Caller
-    batch: Batch | None = None
+    @property
+    def target(self) -> Target:
+        """Which version is asked; calls of one target have the same object."""
+
+    @property
+    def load(self) -> Callable[[bytes], Any]:
+        """What makes a request of a body."""
+
+    @property
+    def dump(self) -> Callable[[InferenceResponse, Any], Any]:
+        """What makes an answer of a response to that."""
+
+    @property
+    def batch(self) -> Batch | None:
+        """How several are read and written at once, where the protocol knows how."""
+
+
+class Asked(Protocol):
+    """One request that is ready: what it asks for, its body, and who asks."""
+
+    @property
+    def call(self) -> Call:
+        """What it asks for."""
+
+    @property
+    def body(self) -> bytes:
+        """What was sent."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
 
 
 class Answered(NamedTuple):
@@ -78,19 +103,22 @@ class Alike:
         groups: dict[tuple[int, int], _Group] = {}
         known: dict[int, Ready] = {}
         for place, one in enumerate(asked):
-            cut = None if one.batch is None else one.batch.cut(one.body)
+            call = one.call
+            cut = None if call.batch is None else call.batch.cut(one.body)
             if cut is None:
                 continue
             frame, numbers = cut
-            ready = known.get(id(one.target)) or self._ready(one)
+            ready = known.get(id(call.target))
             if ready is None:
-                continue
-            if ready.assignment is None:  # then every caller gets the same
-                known[id(one.target)] = ready
+                ready = self._ready(one)
+                if ready is None:
+                    continue
+                if ready.assignment is None:  # then every caller gets the same
+                    known[id(call.target)] = ready
             key = id(frame), id(ready.loaded)  # both are kept by the group, so that no other object has their ids
             group = groups.get(key)
             if group is None:
-                group = groups[key] = _Group(one.batch, frame, ready.loaded, [], [], [])  # type: ignore[arg-type]
+                group = groups[key] = _Group(call.batch, frame, ready.loaded, [], [], [])  # type: ignore[arg-type]
             group.places.append(place)
             group.numbers.append(numbers)
             group.assignments.append(ready.assignment)
@@ -98,14 +126,14 @@ class Alike:
 
     def _ready(self, one: Asked) -> Ready | None:
         try:
-            ready = self._find(one.target, one.caller)
+            ready = self._find(one.call.target, one.caller)
         except Exception:  # noqa: BLE001 (the ordinary way meets it again)
             return None
         return None if ready is None or ready.loaded.planned is None else ready
 
     def _answer(self, group: _Group, asked: Sequence[Asked], found: list[Answered | None]) -> None:
         begun, loaded, count = self._clock(), group.loaded, len(group.places)
-        request = group.batch.gather(asked[group.places[0]].target, group.frame, group.numbers)
+        request = group.batch.gather(asked[group.places[0]].call.target, group.frame, group.numbers)
         if request is None:
             return
         outputs = loaded.outputs(request.outputs)
@@ -139,22 +167,23 @@ class Alike:
         done = self._clock()
         predict_ns = done - begun
         places, assignments = group.places[first : first + rows], group.assignments[first : first + rows]
-        response = loaded.response(predicted, request.id)
+        response, apart = loaded.response(predicted, request.id), _rows(predicted)
         answers = group.batch.scatter(response, request, assignments)
         if answers is None:
             answers = [
-                asked[place].dump(loaded.response(_row(predicted, row), request.id, assignments[row]), request)
-                for row, place in enumerate(places)
+                asked[place].call.dump(loaded.response(own, request.id, assignment), request)
+                for place, own, assignment in zip(places, apart, assignments, strict=True)
             ]
-        output_ns = (self._clock() - done) // rows
-        version, executions = response.version, 1
-        for row, (place, assignment) in enumerate(zip(places, assignments, strict=True)):
+        output_ns, version, executions = (self._clock() - done) // rows, response.version, 1
+        for place, answer, own, given, assignment in zip(
+            places, answers, apart, _rows(inputs), assignments, strict=True,
+        ):
             alone = None if assignment is None else alone_ns(loaded, 1, rows, predict_ns)
             event = InferenceEvent(
-                asked[place].target, version, 1, input_ns, predict_ns, output_ns, _row(predicted, row), None,
-                executions, assignment, _row(inputs, row), alone,
+                asked[place].call.target, version, 1, input_ns, predict_ns, output_ns, own, None, executions,
+                assignment, given, alone,
             )
-            found[place] = Answered(answers[row], event)
+            found[place] = Answered(answer, event)
             executions = 0
 
 
@@ -174,5 +203,10 @@ def _part(inputs: dict[str, Array], first: int, end: int, count: int) -> dict[st
     return inputs if end - first >= count else {name: array[first:end] for name, array in inputs.items()}
 
 
-def _row(arrays: dict[str, Array], row: int) -> dict[str, Array]:
-    return {name: array[row : row + 1] for name, array in arrays.items()}
+def _rows(arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """Return each row of a batch by itself, still a batch, of one."""
+    columns = [list(array[:, None]) for array in arrays.values()]
+    if len(columns) == 1:
+        (name,) = arrays
+        return [{name: row} for row in columns[0]]
+    return [dict(zip(arrays, row, strict=True)) for row in zip(*columns, strict=True)]

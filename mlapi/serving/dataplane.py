@@ -42,18 +42,18 @@ class DataPlane:
 
     `route` gives the loaded model for a target; `treat` what a rollout decides for it, or None;
     `ready` gives the model that answers a caller if it is in memory, or None where it must be routed;
-    `observers` are told of every inference, answered or failed. An observer that raises is logged and
-    never reaches the caller.
+    `observers` are told of every inference, answered or failed; those `of_rollouts` only of such as a rollout decided.
+    An observer that raises is logged and never reaches the caller.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
         self, live: LiveRegistry, route: Route, observers: Sequence[Observer] = (),
         clock: Callable[[], int] = time.perf_counter_ns, treat: Treat = untreated,
-        ready: Callable[[Target, Caller], Ready | None] | None = None,
+        ready: Callable[[Target, Caller], Ready | None] | None = None, of_rollouts: Sequence[Observer] = (),
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
-        self._observers = tuple(observers)
+        self._observers, self._all = tuple(observers), (*observers, *of_rollouts)
         self._clock = clock
         self._together = Together(ready or undivided(live), clock=clock)
 
@@ -108,7 +108,7 @@ class DataPlane:
         return answered
 
     def _observe(self, event: InferenceEvent) -> None:
-        for observer in self._observers:
+        for observer in self._observers if event.assignment is None else self._all:
             try:
                 observer(event)
             except Exception:

@@ -65,11 +65,11 @@ class Together:
 
     def _known(self, place: int, one: Asked) -> tuple[LoadedModel, tuple[str, ...], _Ready] | None:
         """Return what answers one request, and what it is asked; None where that may take any time."""
-        found = self._find(one.target, one.caller)
+        found = self._find(one.call.target, one.caller)
         if found is None or found.loaded.planned is None:  # an estimator's code may do anything, and take any time
             return None
         begun, loaded = self._clock(), found.loaded
-        request = one.load(one.body)
+        request = one.call.load(one.body)
         outputs = loaded.outputs(request.outputs)
         inputs = conform(request.inputs, loaded.signature)
         rows = rows_of(inputs)
@@ -110,13 +110,13 @@ class Together:
             first += one.rows
             response = loaded.response(own, one.request.id, one.assignment)
             try:
-                answer = asked[one.place].dump(response, one.request)
+                answer = asked[one.place].call.dump(response, one.request)
             except Exception:  # noqa: BLE001, S112 (see answers)
                 continue
             alone = None if one.assignment is None else alone_ns(loaded, one.rows, rows, predict_ns)
             event = InferenceEvent(
-                asked[one.place].target, response.version, one.rows, one.input_ns, predict_ns, self._clock() - begun,
-                own, None, int(number == 0), one.assignment, one.inputs, alone,
+                asked[one.place].call.target, response.version, one.rows, one.input_ns, predict_ns,
+                self._clock() - begun, own, None, int(number == 0), one.assignment, one.inputs, alone,
             )
             found[one.place] = Answered(answer, event)
 

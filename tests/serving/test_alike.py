@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +18,6 @@ from mlapi.resources.v1.inference import predict_call
 from mlapi.resources.v2.inference import infer_call
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.router import Ready, undivided
-from mlapi.serving.alike import Asked
 from mlapi.serving.together import Together
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5], [6.0, 2.9, 4.5, 1.5], [4.9, 3.0, 1.4, 0.2]]
@@ -40,9 +39,20 @@ def loaded(live: LiveRegistry) -> LoadedModel:
     return live.get(IRIS)
 
 
+class Asked(NamedTuple):
+    """A request that came in."""
+
+    call: Call
+    body: bytes
+    caller: Caller
+
+    def but(self, **changes: Any) -> "Asked":
+        """Return it with another call."""
+        return self._replace(call=self.call._replace(**changes))
+
+
 def asked(body: object, call: Call = V1, caller: Caller | None = None) -> Asked:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Asked(call.target, data, call.load, call.dump, caller or Caller(), call.batch)
+    return Asked(call, body if isinstance(body, bytes) else json.dumps(body).encode(), caller or Caller())
 
 
 def predict(flower: Any, **more: Any) -> Asked:
@@ -88,7 +98,7 @@ def test_one_prediction_and_each_gets_what_it_would_get_by_itself(
     found = Together(lambda *_: Ready(counting, None)).answers(batch)
     assert counting.sizes == [len(FLOWERS)]
     for one, own in zip(batch, found, strict=True):
-        (ordinary,) = Together(lambda *_: Ready(counting, None)).answers([one._replace(batch=None)])
+        (ordinary,) = Together(lambda *_: Ready(counting, None)).answers([one.but(batch=None)])
         assert own is not None
         assert ordinary is not None
         assert body_of(own.answer) == body_of(ordinary.answer)
@@ -114,7 +124,7 @@ def test_observers_are_told_of_each_by_itself(live: LiveRegistry) -> None:
     infer(FLOWERS[0], outputs=[{"name": "none"}]),
 ])  # fmt: skip
 def test_one_that_is_wrong_takes_the_long_road_and_no_other_with_it(live: LiveRegistry, bad: Asked) -> None:
-    good = infer if bad.load is V2.load else predict
+    good = infer if bad.call is V2 else predict
     found = Together(undivided(live)).answers([good(FLOWERS[0]), bad, good(FLOWERS[1])])
     assert [one is not None for one in found] == [True, False, True]
 
@@ -149,13 +159,13 @@ def test_what_cannot_be_written_takes_the_long_road(live: LiveRegistry) -> None:
         raise ValueError
 
     assert V1.batch is not None
-    broken = [one._replace(batch=V1.batch._replace(scatter=failing), dump=failing) for one in map(predict, FLOWERS)]
+    broken = [one.but(batch=V1.batch._replace(scatter=failing), dump=failing) for one in map(predict, FLOWERS)]
     assert Together(undivided(live)).answers(broken) == [None] * len(FLOWERS)
 
 
 def test_what_is_no_number_is_written_by_the_ordinary_way(live: LiveRegistry) -> None:
     assert V1.batch is not None
-    worded = [one._replace(batch=V1.batch._replace(scatter=lambda *_: None)) for one in map(predict, FLOWERS)]
+    worded = [one.but(batch=V1.batch._replace(scatter=lambda *_: None)) for one in map(predict, FLOWERS)]
     found = Together(undivided(live)).answers(worded)
     plain = Together(undivided(live)).answers([predict(flower) for flower in FLOWERS])
     assert [one.answer for one in found if one] == [one.answer for one in plain if one]
@@ -207,7 +217,7 @@ def test_an_answer_goes_to_who_asked(live: LiveRegistry) -> None:
     batch = [ask(flower) for flower in FLOWERS for ask in (predict, infer)] + [predict(FLOWERS[0])]
     found = Together(undivided(live)).answers(batch)
     for one, own in zip(batch, found, strict=True):
-        (alone,) = Together(undivided(live)).answers([one._replace(batch=None)])
+        (alone,) = Together(undivided(live)).answers([one.but(batch=None)])
         assert own is not None
         assert alone is not None
         assert body_of(own.answer) == body_of(alone.answer)

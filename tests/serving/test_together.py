@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from mlapi.registry.store import Store
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.router import Ready, undivided
 from mlapi.schemas.v1 import predict
-from mlapi.serving.alike import Asked
 from mlapi.serving.dataplane import DataPlane
 from mlapi.serving.together import Together
 
@@ -33,9 +32,24 @@ def live(registry: Path) -> LiveRegistry:
     return live
 
 
+class Asked(NamedTuple):
+    """A request that is read one by one."""
+
+    target: Target
+    body: bytes
+    load: Callable[[bytes], Any]
+    dump: Callable[[InferenceResponse, Any], Any]
+    caller: Caller = Caller()
+    batch: None = None
+
+    @property
+    def call(self) -> "Asked":
+        return self
+
+
 def asked(rows: Any, target: Target = IRIS, signature: str = "predict_proba") -> Asked:
     body = json.dumps({"instances": rows, "signature_name": signature}).encode()
-    return Asked(target, body, lambda data: predict.load(data, target), lambda response, _: response, Caller())
+    return Asked(target, body, lambda data: predict.load(data, target), lambda response, _: response)
 
 
 def probabilities(response: InferenceResponse) -> bytes:
@@ -62,7 +76,7 @@ def test_requests_of_one_model_and_output_are_one_execution(live: LiveRegistry) 
     asked([[1, 2, 3]]), asked([["a", 1, 2, 3]]), asked([]), asked(FLOWERS, Target("none")),
     asked(FLOWERS, Target("iris", 99)),
     asked(FLOWERS, Target("iris", None, "none")), asked(FLOWERS, signature="none"),
-    Asked(IRIS, b"{", lambda data: predict.load(data, IRIS), lambda response, _: response, Caller()),
+    Asked(IRIS, b"{", lambda data: predict.load(data, IRIS), lambda response, _: response),
 ])  # fmt: skip
 def test_one_that_is_wrong_takes_the_long_road_and_no_other_with_it(live: LiveRegistry, bad: Asked) -> None:
     found = Together(undivided(live)).answers([asked(FLOWERS[:1]), bad, asked(FLOWERS[1:])])
