@@ -1,11 +1,15 @@
 """The Flask application: faces, error table, access log; nothing else."""
 
+import os
+from collections.abc import Callable
+
 from flask import Flask
 
 from mlapi.bootstrap import build_services
 from mlapi.config import Config
 from mlapi.resources import access, errors, health, invocations, openapi, v1, v2, variants
 from mlapi.resources.api import VALIDATE, Api, Segment
+from mlapi.resources.application import Application
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -16,14 +20,14 @@ def create_app(config: Config | None = None) -> Flask:
     """
     settings = Config.from_environ() if config is None else config
     services = build_services(settings, observers=(access.note,))
-    app = Flask("mlapi", static_folder=None)
+    app = Application("mlapi", static_folder=None)
     app.extensions["mlapi"] = services
     app.url_map.converters["segment"] = Segment
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config[VALIDATE] = settings.validate_responses == "on"
-    app.before_request(services.start)
+    app.before_request(_once(services.start))
     access.install(app)
     variants.install(app)
     errors.install(app)
@@ -34,3 +38,15 @@ def create_app(config: Config | None = None) -> Flask:
     health.install(api, services.live)
     openapi.install(api, services)
     return app
+
+
+def _once(start: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls `start` the first time in every process."""
+    started: set[int] = set()
+
+    def begin() -> None:
+        if os.getpid() not in started:
+            start()
+            started.add(os.getpid())
+
+    return begin
