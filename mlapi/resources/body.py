@@ -1,6 +1,7 @@
 """Reading a request body whole: media type, encoding and size are judged before anything is parsed."""
 
 import contextlib
+import io
 import zlib
 from collections.abc import Set as AbstractSet
 
@@ -40,7 +41,7 @@ def read_body(limit: int, accepted: AbstractSet[str] = MEDIA_TYPES, advice: str 
         raise UnsupportedEncoding(msg)
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit)
-    data = _read(limit)
+    data = _whole() or _read(limit)
     return _inflated(data, limit, WINDOWS[encoding]) if encoding in WINDOWS else data
 
 
@@ -48,6 +49,15 @@ def is_plain(asked: Request) -> bool:
     """Tell whether the body of a request is JSON as it stands, by its headers: of an accepted type, not compressed."""
     encoding = asked.headers.get("Content-Encoding", "identity").strip().lower()
     return asked.mimetype in MEDIA_TYPES and encoding in {"", "identity"}
+
+
+def _whole() -> bytes | None:
+    """Return the body where the server has all of it in memory and nobody has read of it, without a copy; else None."""
+    source = request.environ.get("wsgi.input")
+    if type(source) is not io.BytesIO or source.tell() or "HTTP_TRANSFER_ENCODING" in request.environ:
+        return None
+    data = source.getvalue()
+    return data if len(data) == request.content_length else None
 
 
 def _read(limit: int) -> bytes:

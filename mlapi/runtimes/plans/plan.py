@@ -1,16 +1,19 @@
 """A whole plan: from conforming inputs to the answers of the estimator's methods."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlapi.inference.signature import NUMPY_TYPES, Signature
-from mlapi.inference.values import Array
+from mlapi.inference.values import Array, rows_of
 from mlapi.runtimes.plans.heads import Classification, Regression
 from mlapi.runtimes.plans.shapes import Chain
 from mlapi.runtimes.plans.step import Edges, Rows, Step, Unproven, step
+
+BLOCK = 1024
+"""Rows, of a large batch: a few hundred kilobytes of numbers."""
 
 
 @step("plan")
@@ -28,19 +31,24 @@ class Plan(Step):
 
 def derived_bytes(plan: Plan) -> int:
     """Return the bytes of the arrays that the steps have made of those in the file, such as transposed weights."""
-    found: dict[int, int] = {}
+    arrays = {id(one): one for one in _parts(plan) if isinstance(one, np.ndarray)}
+    return sum(one.nbytes for one in arrays.values() if one.base is None)  # else a view, of the file for the most part
+
+
+def _parts(plan: Plan) -> Iterator[object]:
+    """Yield a plan, its steps, and all that they hold."""
     left: list[object] = [plan]
     seen: set[int] = set()
     while left:
         one = left.pop()
-        if isinstance(one, np.ndarray):
-            found[id(one)] = one.nbytes if one.base is None else 0  # else a view, of the file for the most part
-        elif isinstance(one, tuple):
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, tuple):
             left += one
-        elif type(one).__module__.startswith(__package__ or "") and id(one) not in seen:
-            seen.add(id(one))
+        elif type(one).__module__.startswith(__package__ or ""):
             left += getattr(one, "__dict__", {}).values()
-    return sum(found.values())
 
 
 class PlanRunner:
@@ -53,6 +61,21 @@ class PlanRunner:
         self._matrix = signature.inputs[0].name if signature.form == "matrix" else None
         self._names = signature.input_names
         self._dtypes = {spec.name: np.dtype(NUMPY_TYPES[spec.datatype]) for spec in signature.outputs}
+        self._cuts = not any(isinstance(one, Step) and one.in_chunks for one in _parts(plan))
+
+    def in_blocks(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Return what `predict` does; to many rows block by block, where no step cuts large batches itself.
+
+        What a block makes stays in the processor's caches, and its memory is used again by the next. For plans whose
+        answers to a row are the same in every batch. Raises what `predict` does for all the rows at once.
+        """
+        count = rows_of(inputs)
+        if self._cuts and count >= 2 * BLOCK:
+            with contextlib.suppress(Exception):  # which of its faults is named depends on all rows
+                parts = [self.predict({name: array[begin : begin + BLOCK] for name, array in inputs.items()}, outputs)
+                         for begin in range(0, count, BLOCK)]  # fmt: skip
+                return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return self.predict(inputs, outputs)
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return each of `outputs` as `[n, k]` in its declared datatype.

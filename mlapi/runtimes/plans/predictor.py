@@ -68,13 +68,13 @@ class PlannedPredictor:
         if self._by_native and self._by_native[bisect_left(BETWEEN, rows_of(inputs))]:
             return self.native.predict(inputs, outputs)
         try:
-            return self._runner.predict(inputs, outputs)
+            return self._answers(inputs, outputs)
         except Unproven:
             return self._row_by_row(inputs, outputs)
 
     def by_plan(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Return what `predict` does, by the plan whatever the batch size; raises Unproven for rows it leaves alone."""
-        return self._runner.predict(inputs, outputs)
+        return self._answers(inputs, outputs)
 
     def calibrate(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> None:
         """Measure the plan here on rows of the version, and choose by batch size; takes at most 200 ms.
@@ -102,6 +102,9 @@ class PlannedPredictor:
     def expected_ns(self, rows: int) -> int | None:
         """Return how long `predict` takes for so many rows here; None before `calibrate`."""
         return expected(self.times, rows)
+
+    def _answers(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        return (self._runner.in_blocks if self.row_independent else self._runner.predict)(inputs, outputs)
 
     def _is_independent(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> bool:
         """Tell whether rows get the same bits alone and in batches, with the BLAS of this machine."""

@@ -30,8 +30,9 @@ class Scale(Step):
         total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=True)
+        out = None
         for operation, values in self._operations:
-            rows = operation(rows, values)
+            out = rows = operation(rows, values, out)  # the first makes an array, which the others may overwrite
         return rows if self.low is None else np.clip(rows, self.low, self.high)
 
     def back(self, edges: Edges) -> Edges:

@@ -6,7 +6,7 @@ holds, so reading one runs no code but that of the classes registered here.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Unproven(Exception):
 @dataclass(eq=False)
 class Step:
     """One part of a plan: a function of rows, whose fields are all that is stored of it."""
+
+    in_chunks: ClassVar[bool] = False
+    """Whether it cuts large batches itself."""
 
     def __call__(self, rows: Rows) -> Rows:
         """Return the rows after this step. Raises ModelRefusedInput as the estimator would, or Unproven."""

@@ -4,6 +4,7 @@ The sums run tree by tree, as scikit-learn's do, so that the answers are the sam
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Trees(Step):
     narrow: bool
     missing: bool
     infinite: bool
+
+    in_chunks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         count, leaf = len(self.feature), self.left == np.arange(len(self.left), dtype=self.left.dtype)
