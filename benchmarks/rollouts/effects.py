@@ -252,7 +252,7 @@ def _false_alarms() -> Iterator[Line]:
         for rate, share in product((0.002, 0.01, 0.1), (0.01, 0.05, 0.5)):
             name = f"type-I, rate {rate:.1%}, candidate {share:.0%}, {mode}"
             yield Line(name, ALPHA, design, partial(false_rate, share=share, rate=rate, mode=mode))
-        for draw, share in product((exponential, spending), (0.05, 0.5)):
+        for draw, share in product((exponential, spending), (0.01, 0.05, 0.5)):
             name = f"type-I, {draw.__name__} values, candidate {share:.0%}, {mode}"
             yield Line(name, ALPHA, design, partial(false_mean, share=share, draw=draw, mode=mode))
 

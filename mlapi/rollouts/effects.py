@@ -234,11 +234,17 @@ def _weight(one: Moments) -> float:
 
 
 def _part(one: Moments) -> tuple[float, float, float, float]:
-    """Return h times: the difference, and h^2 times: its variance, that at no difference, and how it changes."""
+    """Return h times: the difference, and h^2 times: its variance, that at no difference, and how it changes.
+
+    Of skewed values a smaller arm that has seen few of the large ones has a mean and a variance that are both too low,
+    which looks like an effect; at no difference the variance is at least that of all values together.
+    """
     (n_c, mean_c, var_c), (n_t, mean_t, var_t) = summary(one.control), summary(one.candidate)
     h = _weight(one)
     variance = h * h * (var_c / n_c + var_t / n_t)
-    return h * (mean_t - mean_c), variance, variance, 0.0
+    n, total, squares = (a + b for a, b in zip(one.control, one.candidate, strict=True))
+    together = h * max(0.0, squares / n - (total / n) ** 2)  # h^2 s^2 (1/n_c + 1/n_t)
+    return h * (mean_t - mean_c), variance, max(variance, together), 0.0
 
 
 def _binary_part(one: Moments) -> tuple[float, float, float, float]:

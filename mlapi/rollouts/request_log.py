@@ -1,6 +1,6 @@
 """The request log: a share of the answered requests, whole, so that a version can be asked them before it has traffic.
 
-A request costs a draw and a place in a bounded queue; a thread writes the lines, four times a second. They hold
+A request costs a draw and a place in a bounded queue; a thread writes the lines, five times a second. They hold
 what callers sent: nothing is logged unless `MLAPI_REQUEST_LOG` asks for it, and files are their owner's alone.
 """
 

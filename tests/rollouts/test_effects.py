@@ -58,6 +58,22 @@ def test_zero_is_outside_of_the_interval_where_the_e_value_decides(control: int,
             assert found.lower <= found.difference <= found.upper
 
 
+def test_a_small_arm_that_has_seen_no_large_values_yet_does_not_look_certain() -> None:
+    """Of skewed values its mean and its variance are too low together; of a large variance nothing is taken away."""
+    def shift(candidate_variance: float) -> Effect:
+        arms = [(n, n * mean, n * (variance + mean**2)) for n, mean, variance in (
+            (100_000.0, 4.0, 30.0), (2_000.0, 3.5, candidate_variance))]  # fmt: skip
+        found = effect([Moments(*arms)], ALWAYS, binary=False)
+        assert found is not None
+        return found
+
+    small, same, large = (shift(variance) for variance in (5.0, 30.0, 120.0))
+    assert small.upper - small.lower == pytest.approx(same.upper - same.lower, rel=0.01)
+    assert math.log(small.e_value) == pytest.approx(math.log(same.e_value), rel=0.05)
+    assert small.error < same.error / 2
+    assert large.upper - large.lower == pytest.approx(2 * (same.upper - same.lower), rel=0.02)
+
+
 def test_a_drift_between_the_steps_of_a_ramp_is_no_effect() -> None:
     """Pooled over the steps the candidate would have 16 % and the control 12 %."""
     found = effect([rates(9500, 950, 500, 50), rates(5000, 1000, 5000, 1000)], ALWAYS, binary=True)
