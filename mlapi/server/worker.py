@@ -29,7 +29,7 @@ from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
 from mlapi.server.heads import Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
-from mlapi.server.polling import Polling
+from mlapi.server.lane import Lane
 from mlapi.server.threads import Job, Threads
 from mlapi.server.turns import Turns
 
@@ -39,12 +39,6 @@ SWITCH_SECONDS = 0.001
 
 COLLECTED = (20_000, 20, 50)
 """Objects before a look for cycles, which requests do not make; Python's own 700 come with every thirty requests."""
-
-LANE_SECONDS = 0.005
-"""How long the lane may keep the loop before connections are looked at again."""
-
-MOST_TOGETHER = 64
-"""Requests of the lane that are looked at together."""
 
 MOST_DESCRIPTORS, SPARE_DESCRIPTORS = 65_536, 128
 """Descriptors that a process asks the system for, and of them those kept for files."""
@@ -88,10 +82,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._connections: set[Connection] = set()
         self._resting: list[tuple[socket.socket, Heads, Any]] = []
         self._most_connections = _descriptors() - SPARE_DESCRIPTORS
-        self._waiting: list[Waiting] = []
-        self._polling, self._polls = Polling(), False
         self._threads = Threads(self.cfg.threads, config.queue)
         self._express = Express(self.wsgi, services.plane)
+        self._lane = Lane(self.loop, self._express, self._threads, self._leave_lane)
         self._lane_is_open = config.express == "on"
         self._stuck_since: float | None = None
         self.loop.run_until_complete(self._serve())
@@ -140,7 +133,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
 
     async def _drain(self, seconds: float) -> None:
         """Take no more connections; end as soon as all answers are out, or when the time is over."""
-        self.draining = True
+        self.draining = self._lane.draining = True
         for listener in self.sockets:
             self.loop.remove_reader(listener.sock.fileno())
         await asyncio.sleep(0)  # what was taken at this very look becomes a connection
@@ -223,47 +216,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         elif len(body) > LONGEST_BODY or not self._lane_is_open:
             self._to_thread(connection, head, body, raw)
         else:
-            now = time.perf_counter_ns()
-            if not self._waiting:
-                self._polling.came(now)
-                self.loop.call_soon(self._look_again)
-            self._waiting.append(Waiting(route, route.call, body, head, connection, now))
+            self._lane.take(Waiting(route, route.call, body, head, connection, time.perf_counter_ns()))
 
     # -- the roads -------------------------------------------------------------------------------
 
-    def _look_again(self) -> None:
-        """Look at the sockets once more before several are answered, without waiting.
-
-        Those who were answered a moment ago may have asked again: what they ask is then part of this batch, and not
-        the beginning of the next, for which the others would wait.
-        """
-        if len(self._waiting) > 1:
-            self.loop.call_soon(self._run_lane)
-        else:
-            self._run_lane()
-
-    def _run_lane(self) -> None:
-        """Answer what is ready, for as long as the loop can spare."""
-        until, together = time.perf_counter() + LANE_SECONDS, 0
-        while self._waiting and time.perf_counter() < until:
-            ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-            together += len(ready)
-            for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
-                if response is None:
-                    self._to_thread(one.connection, one.head, one.body, None, one.drawn)
-                else:
-                    one.connection.answer(response, keep=one.head.keeps)
-        if self._waiting:
-            self.loop.call_soon(self._run_lane)
-        elif self._polling.answered(time.perf_counter_ns(), together) and not self._polls:
-            self._polls = True
-            self._poll()
-
-    def _poll(self) -> None:
-        """Keep the loop from sleeping: whatever is called soon lets it look at its sockets without waiting for them."""
-        self._polls = self._threads.is_idle and self._polling.goes_on(time.perf_counter_ns())
-        if self._polls:
-            self.loop.call_soon(self._poll)
+    def _leave_lane(self, one: Waiting) -> None:
+        self._to_thread(one.connection, one.head, one.body, None, one.drawn)
 
     def _to_thread(
         self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
