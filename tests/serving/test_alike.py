@@ -181,8 +181,11 @@ def test_a_failing_prediction_leaves_all_of_its_group_to_the_long_road(loaded: L
     assert Together(lambda *_: Ready(failing, None)).answers([predict(one) for one in FLOWERS]) == [None] * 5
 
 
-def test_an_assignment_is_of_its_own_request(counting: Counting, loaded: LoadedModel) -> None:
+def test_an_assignment_is_of_its_own_request(
+    counting: Counting, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     other = Counting(loaded)
+    monkeypatch.setattr(LoadedModel, "expected_ns", lambda _, rows: 1000 + 100 * rows)
 
     def find(_: Target, caller: Caller) -> Ready:
         served = "candidate" if caller.draw() % 2 else "control"
@@ -197,8 +200,7 @@ def test_an_assignment_is_of_its_own_request(counting: Counting, loaded: LoadedM
         assert one.event.assignment is not None
         assert one.event.assignment.hashed == number
         assert body_of(one.answer)["parameters"] == {"prediction_id": f"id-{number}"}
-        assert one.event.alone_ns is not None
-        assert 0 < one.event.alone_ns <= one.event.predict_ns
+        assert one.event.alone_ns == one.event.predict_ns * 1100 // (1200 if number % 2 else 1300)
     assert (counting.sizes, other.sizes) == ([3], [2])
 
 
