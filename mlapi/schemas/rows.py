@@ -35,6 +35,11 @@ def read(numbers: Sequence[bytes]) -> Array | None:
     return numbertext.numbers(b"[[%b]]" % b"],[".join(numbers), len(numbers), "d")
 
 
-def written(array: Array) -> list[bytes]:
-    """Return each row of numbers `[n, k]` as JSON writes it, without its brackets; what is not finite is null."""
-    return jsonbody.encode(np.ascontiguousarray(array))[2:-2].split(b"],[")
+def text(array: Array) -> bytes:
+    """Return rows of numbers `[n, k]` as JSON; what is not finite is null."""
+    return jsonbody.encode(np.ascontiguousarray(array))
+
+
+def apart(rows: bytes) -> list[bytes]:
+    """Return each row of such a text, without its brackets."""
+    return rows[2:-2].split(b"],[")

@@ -44,7 +44,8 @@ MOST_DESCRIPTORS, SPARE_DESCRIPTORS = 65_536, 128
 """Descriptors that a process asks the system for, and of them those kept for files."""
 
 MOST_ACCEPTED = 8
-"""Connections taken at one look at the listener."""
+"""Connections taken at one look at the listener by a worker that is the only one; of several each takes one at a look,
+so that those which come at once do not all go to the worker that wakes first."""
 
 LEAVE_SECONDS = 5.0
 """How long a process whose threads are stuck waits for its other requests."""
@@ -82,6 +83,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._connections: set[Connection] = set()
         self._resting: list[tuple[socket.socket, Heads, Any]] = []
         self._most_connections = _descriptors() - SPARE_DESCRIPTORS
+        self._at_a_look = MOST_ACCEPTED if self.cfg.workers == 1 else 1
         self._threads = Threads(self.cfg.threads, config.queue)
         self._express = Express(self.wsgi, services.plane)
         self._lane = Lane(self.loop, self._express, self._threads, self._leave_lane)
@@ -166,7 +168,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
         """Take a few connections; the others may go to another process, which then has less to do."""
-        for _ in range(min(MOST_ACCEPTED, self._most_connections - len(self._connections))):
+        for _ in range(min(self._at_a_look, self._most_connections - len(self._connections))):
             try:
                 client, _ = listener.accept()
             except OSError as error:  # there is none, or another process was faster, or there is no descriptor left

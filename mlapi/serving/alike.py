@@ -103,8 +103,7 @@ class Alike:
         groups: dict[tuple[int, int], _Group] = {}
         known: dict[int, Ready] = {}
         for place, one in enumerate(asked):
-            call = one.call
-            cut = None if call.batch is None else call.batch.cut(one.body)
+            call, cut = one.call, _cut(one)
             if cut is None:
                 continue
             frame, numbers = cut
@@ -185,6 +184,13 @@ class Alike:
             )
             found[place] = Answered(answer, event)
             executions = 0
+
+
+def _cut(one: Asked) -> tuple[Any, bytes] | None:
+    try:
+        return None if one.call.batch is None else one.call.batch.cut(one.body)
+    except Exception:  # noqa: BLE001 (the ordinary way meets it again)
+        return None
 
 
 def alone_ns(loaded: LoadedModel, rows: int, together: int, predict_ns: int) -> int | None:

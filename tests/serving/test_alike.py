@@ -163,6 +163,17 @@ def test_what_cannot_be_written_takes_the_long_road(live: LiveRegistry) -> None:
     assert Together(undivided(live)).answers(broken) == [None] * len(FLOWERS)
 
 
+def test_what_cannot_be_cut_is_read_the_ordinary_way(live: LiveRegistry) -> None:
+    def failing(_: bytes) -> Any:
+        raise ValueError
+
+    assert V1.batch is not None
+    batch = [predict(FLOWERS[0]).but(batch=V1.batch._replace(cut=failing)), predict(FLOWERS[1])]
+    first, second = Together(undivided(live)).answers(batch)
+    assert first is not None
+    assert second is not None
+
+
 def test_what_is_no_number_is_written_by_the_ordinary_way(live: LiveRegistry) -> None:
     assert V1.batch is not None
     worded = [one.but(batch=V1.batch._replace(scatter=lambda *_: None)) for one in map(predict, FLOWERS)]

@@ -5,8 +5,6 @@ A body is cut into its one row and the frame around it.
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mlapi.inference.values import Columns, InferenceRequest, InferenceResponse, Numbers, Rows, Target
 from mlapi.schemas import rows
 from mlapi.schemas.v1 import frames, predict
@@ -37,8 +35,11 @@ def scatter(response: InferenceResponse, request: InferenceRequest) -> list[byte
     """Return the body of an answer to each row, as `predict.dump` writes it; None for texts and what is not finite."""
     member = predict.member_of(request)
     ((_, answer),) = response.outputs.items()
-    if answer.dtype.kind not in "fiu" or answer.itemsize != rows.EXACT or not np.isfinite(answer).all():
+    if answer.dtype.kind not in "fiu" or answer.itemsize != rows.EXACT:
+        return None
+    text = rows.text(answer)
+    if b"null" in text:
         return None
     before, after = (b"[", b"]}") if answer.shape[1] == 1 else (b"[[", b"]]}")
     opening = b'{"%b":%b' % (member.encode(), before)
-    return [b"%b%b%b" % (opening, row, after) for row in rows.written(answer)]
+    return [b"%b%b%b" % (opening, row, after) for row in rows.apart(text)]

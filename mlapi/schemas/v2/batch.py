@@ -96,7 +96,7 @@ def _json(response: InferenceResponse, opening: bytes, closings: list[bytes]) ->
         if response.datatypes[name] == BINARY_ONLY:
             return None
         before = jsonbody.encode(_output(response, name, array))[:-1] + b',"data":['
-        columns.append([b"%b%b]}" % (before, row) for row in rows.written(array)])
+        columns.append([b"%b%b]}" % (before, row) for row in rows.apart(rows.text(array))])
     lists = columns[0] if len(columns) == 1 else map(b",".join, zip(*columns, strict=True))
     return [Dumped(b"%b%b%b" % (opening, row, end), None) for row, end in zip(lists, closings, strict=True)]
 
