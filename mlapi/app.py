@@ -1,8 +1,5 @@
 """The Flask application: faces, error table, access log; nothing else."""
 
-import os
-from collections.abc import Callable
-
 from flask import Flask
 
 from mlapi.bootstrap import build_services
@@ -27,7 +24,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.redirect_defaults = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config[VALIDATE] = settings.validate_responses == "on"
-    app.before_request(_once(services.start))
+    app.before_request(services.start)
     access.install(app)
     variants.install(app)
     errors.install(app)
@@ -38,15 +35,3 @@ def create_app(config: Config | None = None) -> Flask:
     health.install(api, services.live)
     openapi.install(api, services)
     return app
-
-
-def _once(start: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls `start` the first time in every process."""
-    started: set[int] = set()
-
-    def begin() -> None:
-        if os.getpid() not in started:
-            start()
-            started.add(os.getpid())
-
-    return begin

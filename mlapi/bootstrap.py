@@ -1,7 +1,8 @@
 """The composition root: the only place that builds things and hands them to each other."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlapi.config import Config
 from mlapi.explain.explainers import Explainers
@@ -52,9 +53,13 @@ class Services:
     lines: Lines
     shadower: Shadower
     requests: RequestLog
+    started: set[int] = field(default_factory=set)
+    """The processes in which it was: every request asks."""
 
     def start(self) -> None:
         """Prove and warm the models, then follow the registry and the orders; once a process."""
+        if os.getpid() in self.started:
+            return
         self.follower.start()
         self.live.start()
         self.rollouts.start()
@@ -64,6 +69,7 @@ class Services:
         self.lines.start()
         self.shadower.start()
         self.requests.start()
+        self.started.add(os.getpid())
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""

@@ -19,24 +19,16 @@ from multiprocessing import get_context
 
 import numpy as np
 import simulate
+from paths import LOOKS, NEAR, Path, Random, exponential, ramp, rates, spending, sticky, values
 from scipy.stats import norm
 
 from mlapi.rollouts.effects import Boundary, Effect, effect, paired
-from mlapi.rollouts.statistics import Counts, Moments, p_value, rate_log_e, srm_log_e
-
-LOOKS = 150
-NEAR = 1.9
-"""Standard errors: no test here decides on less, so that such looks need not be computed."""
+from mlapi.rollouts.statistics import Counts, p_value, rate_log_e, srm_log_e
 
 ALPHA = 0.05
 POWER = 0.8
 QUANTILE = partial(np.quantile, q=POWER, method="inverted_cdf")
 MODES = {"always_valid": ".018-.028", "bounded": ".043-.051"}
-
-Random = np.random.Generator
-Path = Iterator[tuple[float, list[Moments]]]
-"""What one run came to at each look: units in total, and the strata."""
-
 
 @dataclass(frozen=True)
 class Line:
@@ -48,59 +40,6 @@ class Line:
     once: Callable[[Random], float]
     sums_up: Callable[[np.ndarray], float] = field(default=np.mean)
     at_least: bool = False
-
-
-def rates(
-    random: Random, share: float, rates: tuple[float, float], totals: np.ndarray, *, every: bool = False
-) -> Path:
-    """Yield the looks of one run of a 0/1 metric that could decide, or every one."""
-    added = np.diff(totals, prepend=0)
-    n_c = np.cumsum(added - random.binomial(added, share))
-    n_t = totals - n_c
-    arms = zip((n_c, n_t), rates, strict=True)
-    sums = [(n, np.cumsum(random.binomial(np.diff(n, prepend=0), rate))) for n, rate in arms]
-    for at in range(len(totals)) if every else _far([(n, hits, hits) for n, hits in sums]):
-        control, candidate = ((float(n[at]), float(hits[at]), float(hits[at])) for n, hits in sums)
-        yield float(totals[at]), [Moments(control, candidate)]
-
-
-def values(random: Random, share: float, draw: Callable[[Random, int], np.ndarray], totals: np.ndarray) -> Path:
-    """Yield the looks of one run of a continuous metric; both arms draw alike."""
-    arms = [draw(random, round(totals[-1] * part)) for part in (1 - share, share)]
-    sums = []
-    for arm in arms:
-        at = np.maximum(len(arm) * (totals / totals[-1]), 2).astype(int)
-        sums.append((at, np.cumsum(arm)[at - 1], np.cumsum(arm**2)[at - 1]))
-    for at in _far(sums):
-        control, candidate = ((float(n[at]), float(one[at]), float(square[at])) for n, one, square in sums)
-        yield float(totals[at]), [Moments(control, candidate)]
-
-
-def ramp(random: Random) -> Path:
-    """Yield the looks of a ramp in which the base rate drifts from 2 % to 20 %; nobody is better."""
-    def looks(most: int) -> np.ndarray:
-        return np.linspace(most / 40, most, 40).astype(int)
-
-    done: list[Moments] = []
-    for share, base, most in ((0.01, 0.10, 40_000), (0.05, 0.02, 40_000), (0.25, 0.2, 20_000), (0.5, 0.05, 20_000)):
-        now: list[Moments] = []
-        for total, now in rates(random, share, (base, base), looks(most), every=True):
-            yield total, [*done, *now]
-        done += now
-
-
-def sticky(random: Random, *, by_user: bool) -> Path:
-    """Yield the looks of 2,000 users whose habits differ, 30 requests each; units are users, or (wrongly) requests."""
-    users, requests = 2000, 30
-    habits, arms = random.beta(1, 4, users), random.integers(2, size=users) == 1
-    habits, arms = (np.repeat(one, 1 if by_user else requests) for one in (habits, arms))
-    order = random.permutation(len(habits))
-    hits, arms = (random.random(len(habits)) < habits)[order], arms[order]
-    looks = np.geomspace(200, len(arms), LOOKS).astype(int) - 1
-    counts = [(np.cumsum(chosen)[looks], np.cumsum(chosen & hits)[looks]) for chosen in (~arms, arms)]
-    for at in _far([(n, hits, hits) for n, hits in counts]):
-        control, candidate = ((float(n[at]), float(hits[at]), float(hits[at])) for n, hits in counts)
-        yield float(looks[at]), [Moments(control, candidate)]
 
 
 def stop(path: Path, test: Boundary, *, binary: bool = True) -> float:
@@ -133,16 +72,6 @@ def false_mean(random: Random, share: float, draw: Callable[[Random, int], np.nd
     return float(math.isfinite(stop(values(random, share, draw, totals), test, binary=False)))
 
 
-def exponential(random: Random, n: int) -> np.ndarray:
-    """Return skewed values."""
-    return random.exponential(1.0, n)
-
-
-def spending(random: Random, n: int) -> np.ndarray:
-    """Return log-normal values of sigma 1.5, capped at their 99.9th percentile."""
-    return np.minimum(random.lognormal(0, 1.5, n), math.exp(1.5 * norm.ppf(0.999)))
-
-
 def needed(random: Random, mode: str, most: float, share: float = 0.5) -> float:
     """Return the sample that finds 11 % where 10 % was, over that of a fixed test."""
     low, high = 0.10, 0.11
@@ -163,8 +92,8 @@ def mismatch(random: Random) -> float:
     fixed = fixed_sample(0.25, 0.5 - found, alpha)
     totals = np.linspace(fixed / 50, 3 * fixed, LOOKS).astype(int)
     seen = np.cumsum(random.binomial(np.diff(totals, prepend=0), found))
-    far = np.abs(seen - totals / 2) >= NEAR * np.sqrt(totals) / 2
-    for total, candidates in zip(totals[far].tolist(), seen[far].tolist(), strict=True):
+    distant = np.abs(seen - totals / 2) >= NEAR * np.sqrt(totals) / 2
+    for total, candidates in zip(totals[distant].tolist(), seen[distant].tolist(), strict=True):
         if p_value(srm_log_e([Counts(total - candidates, candidates, 0.5)])) <= alpha:
             return float(total / fixed)
     return math.inf
@@ -290,17 +219,6 @@ def _pairs() -> Iterator[Line]:
     yield Line("type-I, paired losses, skewed differences", ALPHA, "", false_skewed_pairs)
     yield Line("labels for 80 % power, .91 against .90 right, pairs", 1.7 * 3925, "1.65 x 3925", saved, QUANTILE)
     yield Line("the same, split", 1.7 * 27_000, "1.65 x 27000", split, QUANTILE)
-
-
-def _far(sums: list[tuple[np.ndarray, ...]]) -> np.ndarray:
-    """Return the looks at which the arms are not near each other; sums are number, sum and sum of squares an arm."""
-    (n_c, sum_c, square_c), (n_t, sum_t, square_t) = sums
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_c, mean_t = sum_c / n_c, sum_t / n_t
-        welch = (square_c / n_c - mean_c**2) / n_c + (square_t / n_t - mean_t**2) / n_t
-        every = (sum_c + sum_t) / (n_c + n_t)
-        pooled = ((square_c + square_t) / (n_c + n_t) - every**2) * (1 / n_c + 1 / n_t)
-        return np.flatnonzero((mean_t - mean_c) ** 2 >= NEAR**2 * np.minimum(welch, pooled))
 
 
 def _decides(found: Effect) -> bool:

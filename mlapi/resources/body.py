@@ -54,7 +54,7 @@ def is_plain(asked: Request) -> bool:
 def _whole() -> bytes | None:
     """Return the body where the server has all of it in memory and nobody has read of it, without a copy; else None."""
     source = request.environ.get("wsgi.input")
-    if type(source) is not io.BytesIO or source.tell() or "HTTP_TRANSFER_ENCODING" in request.environ:
+    if type(source) is not io.BytesIO or source.tell():
         return None
     data = source.getvalue()
     return data if len(data) == request.content_length else None

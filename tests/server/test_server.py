@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from sklearn.linear_model import LinearRegression
 from mlapi.registry.archive import export_version, import_version
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
-from tests.server.conftest import Server, free_port, serving, wait_until_ready
+from tests.server.conftest import Server, free_port, serving, until, wait_until_ready
+from tests.server.test_worker import descriptors, workers
 
 pytestmark = pytest.mark.server
 
@@ -136,10 +136,11 @@ def test_the_first_request_of_a_connection_just_taken_is_answered_before_the_end
     body = json.dumps({"instances": [[1, 2]]}).encode()
     request = b"POST /v1/models/sum:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     address = ("127.0.0.1", server.port)
+    before = sum(map(descriptors, workers(server)))
     with socket.create_connection(address, 20) as used, socket.create_connection(address, 20) as new:
         used.sendall(request)
         assert used.recv(4096).startswith(b"HTTP/1.1 200")
-        time.sleep(0.3)  # by now the new one is taken too
+        assert until(lambda: sum(map(descriptors, workers(server))) == before + 2), "the new one is not taken"
         server.process.send_signal(signal.SIGTERM)
         assert used.recv(1) == b""  # the worker leaves
         new.sendall(request)

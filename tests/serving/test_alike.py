@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,6 @@ from werkzeug.datastructures import Headers
 from mlapi.inference.values import Assignment, Target
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
-from mlapi.registry.store import Store
 from mlapi.resources.calls import Answer, Call
 from mlapi.resources.v1.inference import predict_call
 from mlapi.resources.v2.inference import infer_call
@@ -24,14 +22,6 @@ FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5], [6.
 IRIS = Target("iris", 1)
 V1 = predict_call({"name": "iris", "version": "1"}, Headers())
 V2 = infer_call({"name": "iris", "version": "1"}, Headers())
-
-
-@pytest.fixture(scope="module")
-def live(registry: Path) -> LiveRegistry:
-    """Return the session's models, loaded once and followed by no thread."""
-    live = LiveRegistry(Store(registry))
-    live.refresh()
-    return live
 
 
 @pytest.fixture

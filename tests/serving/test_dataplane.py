@@ -23,14 +23,6 @@ from mlapi.serving.dataplane import DataPlane
 FLOWER = [5.1, 3.5, 1.4, 0.2]
 
 
-@pytest.fixture(scope="module")
-def live(registry: Path) -> LiveRegistry:
-    """Return the session's models, loaded once and followed by no thread."""
-    live = LiveRegistry(Store(registry))
-    live.refresh()
-    return live
-
-
 @pytest.fixture
 def events() -> list[InferenceEvent]:
     return []

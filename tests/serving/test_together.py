@@ -24,14 +24,6 @@ FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]]
 IRIS = Target("iris", 1)
 
 
-@pytest.fixture(scope="module")
-def live(registry: Path) -> LiveRegistry:
-    """Return the session's models, loaded once and followed by no thread."""
-    live = LiveRegistry(Store(registry))
-    live.refresh()
-    return live
-
-
 class Asked(NamedTuple):
     """A request that is read one by one."""
 

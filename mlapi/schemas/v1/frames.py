@@ -19,7 +19,7 @@ MOST = 1024
 LONGEST = 256
 """Bytes; what is remembered must have an end."""
 
-_TRIED = (b"[[0]]", b"[[1,2]]")
+_TRIED: tuple[tuple[bytes, list[list[int]]], ...] = ((b"[[0]]", [[0]]), (b"[[1,2]]", [[1, 2]]))
 
 
 class Frame(NamedTuple):
@@ -54,12 +54,12 @@ def _frame(before: bytes, after: bytes) -> Frame | None:
     Two lists of rows are tried: what answers for neither was sought in the wrong place, such as within a text.
     """
     found: set[Frame | None] = set()
-    for tried in _TRIED:
+    for tried, rows in _TRIED:
         try:
             document = values.decode(before + tried + after)
         except InvalidRequest:
             return None
         member = plain(document)
-        there = member is not None and document[member] == values.decode(b'{"rows":%b}' % tried)["rows"]
+        there = member is not None and document[member] == rows
         found.add(Frame(member, document.get("signature_name", "")) if member is not None and there else None)
     return found.pop() if len(found) == 1 else None

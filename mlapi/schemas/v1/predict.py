@@ -17,13 +17,13 @@ from mlapi.inference.values import (
     Rows,
     Target,
 )
-from mlapi.schemas import rectangles
+from mlapi.schemas import rectangles, rows
 from mlapi.schemas.envelope import Envelope, checked
 from mlapi.schemas.v1 import frames, values
 from mlapi.schemas.v1.frames import FORMS, PROBABILITIES, SERVING_DEFAULT, SIGNATURES, plain
 
 NUMBERS: set[type] = {int, float}
-NUMERIC = b"0123456789+-.eE,[] \t\r\n"
+NUMERIC = rows.NUMERIC + b"[]"
 """What arrays of numbers are written with (RFC 8259, sections 5 and 6)."""
 
 _OPENING = re.compile(rb'"(?:instances|inputs)"\s*:\s*\[')

@@ -143,7 +143,7 @@ def _cut_raw(body: bytes, json_length: str) -> tuple[Frame, bytes] | None:
 
 def _doubles(frame: Frame, values: Sequence[bytes]) -> Array:
     """Return rows `[n, k]`, writable as those of single requests are."""
-    return np.frombuffer(bytearray(b"".join(values)), "<f8").reshape(len(values), prod(frame.shape))
+    return np.frombuffer(bytearray().join(values), "<f8").reshape(len(values), prod(frame.shape))
 
 
 @lru_cache(MOST_FRAMES)
