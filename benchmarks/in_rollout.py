@@ -1,9 +1,11 @@
 """What a rollout costs those who ask: the same requests to a model without one, in one, and in one without its log.
 
-    python benchmarks/in_rollout.py [--seconds 5] [--repeats 5] [--connections 8]
+    python benchmarks/in_rollout.py [--seconds 5] [--repeats 5] [--connections 8] [--pause 0]
 
 Three servers of one worker each, on a core of their own, take turns at being asked by wrk on another core; every
-request is of one of 100,000 users, half of whom get the candidate. Prints medians. Needs wrk, taskset and two cores.
+request is of one of 100,000 users, half of whom get the candidate. With `--pause` each connection rests, so many
+milliseconds on average, before it asks again: 64 of them with 6 ms ask about 10,000 times a second, which is not the
+server's limit. Prints medians. Needs wrk, taskset and two cores.
 """
 
 import argparse
@@ -38,9 +40,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--pause", type=int, default=0)
     options = parser.parse_args()
     require("wrk", "taskset")
     os.environ["USERS"] = str(USERS)
+    if options.pause:
+        os.environ["PAUSE"] = str(options.pause)
     found: dict[str, list[Measured]] = {name: [] for name in STATES}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(_server(Path(folder), *state)) for name, state in STATES.items()}

@@ -1,5 +1,6 @@
 -- wrk: post one body again and again. BODY is its file, HEADERS a file of "Name: value" lines;
--- with USERS, a number, each request is of another of so many users.
+-- with USERS, a number, each request is of another of so many users; with PAUSE, milliseconds, each connection
+-- rests before it asks again, so long on average.
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method, wrk.body = "POST", file:read("*a")
 file:close()
@@ -14,6 +15,13 @@ if users then
     asked = asked + 1
     wrk.headers["X-User-Id"] = "user-" .. (asked * 7919) % users
     return wrk.format()
+  end
+end
+
+local pause = tonumber(os.getenv("PAUSE"))
+if pause then
+  function delay()
+    return math.random(0, 2 * pause)
   end
 end
 

@@ -21,9 +21,10 @@ from mlapi.registry.store import Store
 from mlapi.rollouts import transitions
 from mlapi.rollouts.buckets import Hasher, bucket
 from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.division import Division
 from mlapi.rollouts.document import Step
 from mlapi.rollouts.plan import Plan
-from mlapi.rollouts.router import Division, Router
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Reason
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
@@ -55,7 +56,7 @@ def main() -> None:
         told("rollout, no key: treat", lambda: router.treat(target, Caller(words)))
         words["header:X-User-Id"] = b"user-1"
         told("rollout, key: treat", lambda: router.treat(target, Caller(words)))
-        told("rollout, key: ready", lambda: router.ready(target, Caller(words)))
+        told("rollout, key: ready", lambda: router.ready(target)(Caller(words)))
 
 
 def _live(path: Path) -> LiveRegistry:

@@ -33,9 +33,9 @@ def main() -> None:
         log = ExposureLog(Generations(Store(Path(folder))), lambda _: rollout)
         outputs = {"predict": np.array([[1.5]])}
         events = [
-            InferenceEvent(Target("m"), 2, 1, 1, 20_000, 1, outputs, None, assignment=Assignment(
+            InferenceEvent(Target("m"), 2, 1, 1, 20_000, 1, outputs, None, assignments=(Assignment(
                 rollout.id, 1, 0, 500_000, "candidate", "candidate", "key", number * 2**40, "A" * 47,
-            )) for number in range(EVENTS)
+            ),)) for number in range(EVENTS)
         ]  # fmt: skip
         costs = {}
         breaker = Breaker(lambda *_: None)

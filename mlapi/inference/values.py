@@ -4,8 +4,8 @@ None of these is changed once it is made. Those that are made for every request 
 of that (`frozen`), which makes them at three times the cost.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -141,14 +141,18 @@ class InferenceResponse:
 
 @dataclass(slots=True)
 class InferenceEvent:
-    """What an observer learns of one inference, answered or failed.
+    """What an observer learns of one inference, answered or failed; or of several that one prediction answered.
 
-    `rows` is 0 where the request failed before its rows were counted; `version` is None where it failed
-    before its version was known. Times are nanoseconds of a monotonic clock: reading and conforming the
-    input, predicting, writing the answer. `error` is the exception the caller will get; `assignment` is
-    there where a rollout decided. Of requests that were predicted together each has the whole time of that
-    prediction, and one of them its `executions`; `alone_ns` is what it would have taken for this one alone.
-    `inputs` are the conformed arrays by name, None where the request failed before it had any.
+    `requests` is how many; they asked for the same `target` and were answered by the same `version`. `rows`
+    and the times are of each of them: nanoseconds of a monotonic clock for reading and conforming the
+    input, predicting, writing the answer. `inputs`, as they conformed, and `outputs` have the rows of all
+    of them, one request after the other.
+
+    `rows` is 0 where the request failed before its rows were counted; `version` and `inputs` are None where it
+    failed before it had any. `error` is the exception the caller will get. `assignments`, one for each request, are
+    there where a rollout decided: all of one rollout, generation, step and share. What was predicted together has the
+    whole time of that prediction; `alone_ns` is what one of the requests would have taken by itself, and
+    `executions` how many predictions this event adds to those that were told of before.
     """
 
     target: Target
@@ -160,19 +164,35 @@ class InferenceEvent:
     outputs: Mapping[str, Array] | None
     error: Exception | None
     executions: int = 1
-    assignment: Assignment | None = None
+    assignments: Sequence[Assignment] = ()
     inputs: Mapping[str, Array] | None = None
     alone_ns: int | None = None
+    requests: int = 1
 
     @property
     def model_ns(self) -> int:
-        """Nanoseconds that the model takes for this request, whatever others it was predicted with."""
+        """Nanoseconds that the model takes for one of the requests, whatever others it was predicted with."""
         return self.predict_ns if self.alone_ns is None else self.alone_ns
 
     @property
     def total_ns(self) -> int:
-        """Nanoseconds from the body to the answer."""
+        """Nanoseconds from the body of a request to its answer."""
         return self.input_ns + self.predict_ns + self.output_ns
+
+    def single(self, number: int) -> "InferenceEvent":
+        """Return the event of one of the requests by itself; the first has the executions."""
+        if self.requests == 1:
+            return self
+        return replace(
+            self, outputs=self._own(self.outputs, number), inputs=self._own(self.inputs, number), requests=1,
+            executions=0 if number else self.executions, assignments=self.assignments[number : number + 1],
+        )
+
+    def _own(self, arrays: Mapping[str, Array] | None, number: int) -> Mapping[str, Array] | None:
+        if arrays is None:
+            return None
+        first = number * self.rows
+        return {name: array[first : first + self.rows] for name, array in arrays.items()}
 
 
 def rows_of(arrays: Mapping[str, Array]) -> int:

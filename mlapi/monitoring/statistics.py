@@ -94,7 +94,7 @@ class Statistics:
         os.register_at_fork(after_in_child=lambda: (begin := again()) and begin())
 
     def observe(self, event: InferenceEvent) -> None:
-        """Count one inference, answered or failed; one whose version is unknown is not counted."""
+        """Count inferences, answered or failed; those whose version is unknown are not counted."""
         if event.version is None:
             return
         with self._lock:
@@ -102,7 +102,8 @@ class Statistics:
                 self._succeeded(event, event.version, self._clock() // MILLISECOND)
             else:
                 count, ns = self._failed.get((event.target.model, event.version), (0, 0))
-                self._failed[event.target.model, event.version] = count + 1, ns + event.total_ns
+                failed = count + event.requests, ns + event.requests * event.total_ns
+                self._failed[event.target.model, event.version] = failed
             self._unwritten = True
 
     def flush(self) -> None:
@@ -156,12 +157,13 @@ class Statistics:
         counts = self._counts.get((event.target.model, version, event.rows))
         if counts is None:
             counts = self._new(event.target.model, version, event.rows)
-        counts.count += 1
-        counts.rows += event.rows
+        requests = event.requests
+        counts.count += requests
+        counts.rows += requests * event.rows
         counts.executions += event.executions
-        counts.input_ns += event.input_ns
-        counts.predict_ns += event.predict_ns
-        counts.output_ns += event.output_ns
+        counts.input_ns += requests * event.input_ns
+        counts.predict_ns += requests * event.predict_ns
+        counts.output_ns += requests * event.output_ns
         counts.last_ms = now_ms
 
     def _new(self, model: str, version: int, rows: int) -> "_Counts":

@@ -100,7 +100,8 @@ def _key(value: object) -> bytes | None:
 
 
 def _named(response: Response) -> Response:
-    assignment = getattr(g.get("inference"), "assignment", None)  # of the event that the access log keeps
-    for name, value in () if assignment is None else headers_of(assignment):
-        response.headers[name] = value
+    event = g.get("inference")  # that the access log keeps
+    for assignment in () if event is None else event.assignments:
+        for name, value in headers_of(assignment):
+            response.headers[name] = value
     return response

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from mlapi.inference.values import InferenceEvent
+from mlapi.inference.values import Assignment, InferenceEvent
 from mlapi.rollouts.document import CANDIDATE
 
 WINDOW = 20
@@ -32,9 +32,11 @@ class Breaker:
 
     def observe(self, event: InferenceEvent) -> None:
         """Note whether the candidate failed, where it was assigned."""
-        assignment = event.assignment
-        if assignment is None or assignment.arm != CANDIDATE:
-            return
+        for assignment in event.assignments:
+            if assignment.arm == CANDIDATE:
+                self._note(assignment)
+
+    def _note(self, assignment: Assignment) -> None:
         with self._lock:
             last = self._last.get(assignment.rollout)
             if last is None:

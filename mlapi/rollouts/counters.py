@@ -81,13 +81,13 @@ class Tally:
     seen: set[int] = field(default_factory=set)
     changes: int = 0
 
-    def arm(self, step: int, ppm: int, arm: str) -> Arm:
-        """Return the counts of an arm in a stratum, made where there are none."""
+    def arms(self, step: int, ppm: int) -> dict[str, Arm]:
+        """Return the counts of both arms in a stratum, made where there are none."""
         stratum = Stratum(step, ppm)
         arms = self.strata.get(stratum)
         if arms is None:
             arms = self.strata[stratum] = {CONTROL: Arm(), CANDIDATE: Arm()}
-        return arms[arm]
+        return arms
 
 
 class Counters:
@@ -105,27 +105,31 @@ class Counters:
         self._limits = {rollout: limit * 1e6 for rollout, limit in slow_ms.items()}
 
     def observe(self, event: InferenceEvent) -> None:
-        """Count one inference that a rollout decided; those that pinned a variant belong to no arm."""
-        told = event.assignment
-        if told is None or told.ppm <= 0 or told.arm not in ARMS:
+        """Count inferences that a rollout decided; those that pinned a variant belong to no arm."""
+        assignments = event.assignments
+        if not assignments or assignments[0].ppm <= 0 or not any(told.arm in ARMS for told in assignments):
             return
-        score, invalid = (None, False) if event.outputs is None else _judged(event.outputs)
-        took = event.model_ns
+        first, judged = assignments[0], _judged(event)
+        bucket, is_slow = _bucket(event.model_ns), event.model_ns > self._limits.get(first.rollout, math.inf)
         with self._lock:
             self._own_process()
-            tally = self._tallies.get(told.rollout)
+            tally = self._tallies.get(first.rollout)
             if tally is None:
-                tally = self._tallies[told.rollout] = Tally()
-            arm = tally.arm(told.step, told.ppm, told.arm)
-            tally.changes += 1
-            arm.requests += 1
-            arm.fell_back += told.fell_back
-            arm.latency[_bucket(took)] += 1
-            if _is_new_unit(tally, arm, told) and score is not None:
-                arm.score(score)
-            if invalid or told.fell_back or event.error is not None or took > self._limits.get(told.rollout, math.inf):
-                for kind in self._bad(event, told, invalid=invalid):
-                    _note_bad(arm, kind, told)
+                tally = self._tallies[first.rollout] = Tally()
+            arms = tally.arms(first.step, first.ppm)
+            for told, (score, invalid) in zip(assignments, judged, strict=True):
+                arm = arms.get(told.arm)
+                if arm is None:
+                    continue
+                tally.changes += 1
+                arm.requests += 1
+                arm.latency[bucket] += 1
+                if _is_new_unit(tally, arm, told) and score is not None:
+                    arm.score(score)
+                if invalid or is_slow or told.fell_back or event.error is not None:
+                    arm.fell_back += told.fell_back
+                    for kind in _bad(event.error, told, invalid=invalid, is_slow=is_slow):
+                        _note_bad(arm, kind, told)
 
     def snapshot(self, rollout_id: str) -> dict[str, Any]:
         """Return the counts of a rollout as plain JSON, for `written` to read; `changes` tells whether any are new."""
@@ -146,12 +150,6 @@ class Counters:
         with self._lock:
             self._tallies = {name: tally for name, tally in self._tallies.items() if name in but}
 
-    def _bad(self, event: InferenceEvent, assignment: Assignment, *, invalid: bool) -> list[str]:
-        limit = self._limits.get(assignment.rollout, math.inf)
-        failed = assignment.fell_back or isinstance(event.error, ModelFailed | ModelNotReady)
-        tests = (failed, invalid and not assignment.fell_back, event.model_ns > limit)
-        return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
-
     def _own_process(self) -> None:
         """A forked worker begins at zero, under a name of its own."""
         if self._pid != os.getpid():
@@ -166,7 +164,7 @@ def merged(snapshots: list[dict[str, Any]]) -> Tally:
     total = Tally()
     for snapshot in snapshots:
         for step, ppm, name, plain in snapshot["strata"]:
-            _add(total.arm(step, ppm, name), plain)
+            _add(total.arms(step, ppm)[name], plain)
         total.changes += snapshot["changes"]
     for stratum in sorted(total.strata):
         for arm in total.strata[stratum].values():
@@ -197,26 +195,49 @@ def _note_bad(arm: Arm, kind: str, assignment: Assignment) -> None:
         keys.add(assignment.hashed)
 
 
-def _judged(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
-    """Return the mean prediction, None where it is no number, and whether any number is not finite.
+def _bad(error: Exception | None, told: Assignment, *, invalid: bool, is_slow: bool) -> list[str]:
+    failed = told.fell_back or isinstance(error, ModelFailed | ModelNotReady)
+    tests = (failed, invalid and not told.fell_back, is_slow)
+    return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
 
-    For probabilities it is the mean of the last class, which of two classes is the one that is asked about.
+
+def _judged(event: InferenceEvent) -> list[tuple[float | None, bool]]:
+    """Return, for each request, the mean prediction, None where it is no number, and whether a number is not finite."""
+    outputs = event.outputs
+    if outputs is None:
+        return [(None, False)] * event.requests
+    if event.requests > 1 and event.rows == 1 and (numeric := _numeric(outputs)) and all(map(_is_finite, numeric)):
+        return [(score, False) for score in _chosen(outputs).reshape(event.requests, -1)[:, -1].tolist()]
+    return [_judgement(event.single(number).outputs or {}) for number in range(event.requests)]
+
+
+def _judgement(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
+    numeric = _numeric(outputs)
+    if not numeric or not all(map(_is_finite, numeric)):
+        return None, bool(numeric)
+    chosen = _chosen(outputs)
+    if not chosen.size:
+        return None, False
+    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean()), False
+
+
+def _numeric(outputs: Mapping[str, Array]) -> list[Array]:
+    return [array for array in outputs.values() if array.dtype.kind in NUMBERS]
+
+
+def _chosen(outputs: Mapping[str, Array]) -> Array:
+    """Return what a prediction is judged by, of outputs of which some are numbers.
+
+    Of probabilities the last class counts, which of two is the one that is asked about.
     """
-    chosen, invalid = None, False
-    for name, array in outputs.items():
-        kind = array.dtype.kind
-        if kind not in NUMBERS:
-            continue
-        invalid = invalid or (kind == "f" and not _is_finite(array))
-        if chosen is None or name == PROBABILITIES:
-            chosen = array
-    if chosen is None or invalid or not chosen.size:
-        return None, invalid
-    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean()), invalid
+    found = outputs.get(PROBABILITIES)
+    return found if found is not None and found.dtype.kind in NUMBERS else _numeric(outputs)[0]
 
 
 def _is_finite(array: Array) -> bool:
     """Tell whether all numbers are finite; a few of them Python looks at faster than numpy."""
+    if array.dtype.kind != "f":
+        return True
     if array.size == 1:
         return math.isfinite(array.item())
     if array.size <= FEW:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from mlapi.errors import InvalidRequest
 from mlapi.rollouts import prediction_id
 from mlapi.rollouts.buckets import BUCKETS, Hasher, bucket
+from mlapi.rollouts.division import PINNED, arm_of
 from mlapi.rollouts.document import CANDIDATE, Rollout
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.moments import moment
-from mlapi.rollouts.router import PINNED, arm_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from typing import Any
 import orjson
 
 from mlapi.errors import ModelFailed, ModelNotReady
-from mlapi.inference.values import Array, Assignment, InferenceEvent
+from mlapi.inference.values import Array, InferenceEvent
 from mlapi.registry import segments
 from mlapi.registry.segments import Segments
-from mlapi.rollouts.counters import PROBABILITIES, worker_name
-from mlapi.rollouts.document import CANDIDATE, CONTROL, Rollout
+from mlapi.rollouts.counters import ARMS, NUMBERS, PROBABILITIES, worker_name
+from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import Generations
 
 EXPOSURES, OUTCOMES = "exposures", "outcomes"
@@ -33,7 +33,6 @@ FLUSH_SECONDS = 0.2
 MOST_CLASSES = 100
 MICROSECOND, MILLISECOND = 1_000, 1_000_000
 FAILURES = (ModelFailed, ModelNotReady)
-_LINE = '{"p":%s,"t":%d,"g":%d,"s":%d,"w":%d,"a":"%s","f":%d,"u":"%s","k":"%s","l":%s,"e":%d,"n":%d%s}\n'
 
 log = logging.getLogger("mlapi.rollouts")
 
@@ -49,7 +48,7 @@ class ExposureLog:
         clock: Callable[[], int] = time.time_ns, *, on: bool = True,
     ) -> None:
         self._generations, self._known, self._clock, self._on = generations, known, clock, on
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[tuple[str, str]] = deque()
         self._segments: dict[str, Segments] = {}
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._ended = threading.Event()
@@ -58,15 +57,17 @@ class ExposureLog:
         self.dropped = 0
 
     def observe(self, event: InferenceEvent) -> None:
-        """Note one inference that a rollout decided; those that pinned a variant belong to no arm."""
-        assignment = event.assignment
-        if assignment is None or not self._on or assignment.arm not in {CONTROL, CANDIDATE}:
+        """Note inferences that a rollout decided; those that pinned a variant belong to no arm."""
+        if not event.assignments or not self._on:
             return
-        if len(self._waiting) >= MOST_WAITING:
-            self.dropped += 1
-            return
-        self._waiting.append((assignment.rollout, line_of(event, assignment, self._clock() // MILLISECOND)))
-        if not self._wake.is_set():
+        room = MOST_WAITING - len(self._waiting)
+        lines = lines_of(event, self._clock() // MILLISECOND)
+        if len(lines) > room:
+            self.dropped += len(lines) - max(room, 0)
+            del lines[max(room, 0) :]
+        rollout_id = event.assignments[0].rollout
+        self._waiting.extend([(rollout_id, line) for line in lines])
+        if lines and not self._wake.is_set():
             self._wake.set()
 
     def start(self) -> None:
@@ -86,7 +87,7 @@ class ExposureLog:
     def write(self) -> None:
         """Write what waits; what cannot be written is dropped, counted, and said in the log once."""
         with self._lock:
-            lines: dict[str, list[bytes]] = {}
+            lines: dict[str, list[str]] = {}
             while self._waiting:
                 rollout_id, line = self._waiting.popleft()
                 lines.setdefault(rollout_id, []).append(line)
@@ -100,7 +101,7 @@ class ExposureLog:
             for one in self._segments.values():
                 one.seal()
 
-    def _append(self, rollout_id: str, lines: list[bytes]) -> None:
+    def _append(self, rollout_id: str, lines: list[str]) -> None:
         rollout = self._known(rollout_id)
         if rollout is None:
             self.dropped += len(lines)
@@ -109,7 +110,7 @@ class ExposureLog:
             folder = self._generations.folder(rollout.model, rollout_id) / EXPOSURES
             self._segments[rollout_id] = Segments(folder, worker_name())
         try:
-            self._segments[rollout_id].append(b"".join(lines))
+            self._segments[rollout_id].append("".join(lines).encode())
             self._writable = True
         except OSError as error:
             self.dropped += len(lines)
@@ -137,19 +138,48 @@ def discard_old(generations: Generations, older_than: float = KEPT_SECONDS) -> i
     return freed
 
 
-def line_of(event: InferenceEvent, told: Assignment, at_ms: int) -> bytes:
-    """Return the line of an exposure, as docs/rollouts.md describes it.
+def lines_of(event: InferenceEvent, at_ms: int) -> list[str]:
+    """Return the lines of the exposures in an event, as docs/rollouts.md describes them.
 
     Put together by hand, at a third of what any encoder of JSON takes: nothing that it puts in needs an escape.
     """
-    failed = told.fell_back or (event.error is not None and isinstance(event.error, FAILURES))
-    answer = "" if event.rows != 1 or event.outputs is None else _answer(event.outputs)
-    line = _LINE % (
-        "null" if told.prediction_id is None else f'"{told.prediction_id}"',
-        at_ms, told.generation, told.step, told.ppm, told.arm, told.fell_back, told.unit, told.hashed.to_bytes(8).hex(),
-        event.model_ns // MICROSECOND / 1000, failed, event.rows, answer,
-    )  # fmt: skip
-    return line.encode()
+    first, failed = event.assignments[0], event.error is not None and isinstance(event.error, FAILURES)
+    when = f',"t":{at_ms},"g":{first.generation},"s":{first.step},"w":{first.ppm},"a":"'
+    took = f',"l":{event.model_ns // MICROSECOND / 1000},"e":'
+    return [
+        f'{{"p":{_quoted(told.prediction_id)}{when}{told.arm}","f":{told.fell_back:d},"u":"{told.unit}",'
+        f'"k":"{told.hashed:016x}"{took}{told.fell_back or failed:d},"n":{event.rows}{answer}}}\n'
+        for told, answer in zip(event.assignments, _answers(event), strict=True) if told.arm in ARMS
+    ]
+
+
+def _quoted(prediction_id: str | None) -> str:
+    return "null" if prediction_id is None else f'"{prediction_id}"'
+
+
+def _answers(event: InferenceEvent) -> list[str]:
+    """Return the answer to each request, as `_answer` writes it."""
+    outputs = event.outputs
+    if event.rows != 1 or outputs is None:
+        return [""] * event.requests
+    if event.requests > 1 and all(array.dtype.kind in NUMBERS for array in outputs.values()):
+        return _answers_together(outputs, event.requests)
+    return [_answer(event.single(number).outputs or {}) for number in range(event.requests)]
+
+
+def _answers_together(outputs: Mapping[str, Array], count: int) -> list[str]:
+    """Return the answers to `count` rows, which are all numbers, written at once; what is not finite is null there."""
+    values, probabilities = [""] * count, [""] * count
+    for name, array in outputs.items():
+        size = array.size // count
+        if name == PROBABILITIES and size <= MOST_CLASSES:
+            rows = _json(array.reshape(count, -1).tolist())[2:-2].split("],[")
+            probabilities = [f',"q":[{row}]' for row in rows]
+        elif name != PROBABILITIES and size == 1:
+            written = _json(array.reshape(-1).tolist())[1:-1].split(",")
+            found = ["" if one == "null" else f',"y":{one}' for one in written]
+            values = [value or one for value, one in zip(values, found, strict=True)]
+    return [value + chances for value, chances in zip(values, probabilities, strict=True)]
 
 
 def _answer(outputs: Mapping[str, Array]) -> str:

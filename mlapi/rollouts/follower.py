@@ -18,10 +18,11 @@ from mlapi.errors import MlapiError, RegistryError, RolloutConflict
 from mlapi.registry import durable
 from mlapi.rollouts import transitions
 from mlapi.rollouts.counters import Counters
+from mlapi.rollouts.division import Division
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import WORKERS, Generations
 from mlapi.rollouts.moments import moment
-from mlapi.rollouts.router import Division, Router
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Reason
 
 POLL_SECONDS = 0.5

@@ -19,8 +19,9 @@ from mlapi.errors import InvalidRequest
 SECRET_BYTES = 32
 LENGTH = 47
 _SIGNED, _TAG, _RANDOM = 27, 8, 6
-_LAYOUT = struct.Struct(">HI4sBBBQHI")
+_WHEN, _WHO = struct.Struct(">HI4sB"), struct.Struct(">BBQHI")
 _ARMS = ("control", "candidate", "pinned")
+_NUMBERS = {name: number for number, name in enumerate(_ARMS)}
 _BY_KEY, _CANDIDATE_SERVED = 1, 2
 LAST_STEP = 255
 
@@ -46,15 +47,29 @@ def tag_of(rollout_id: str) -> bytes:
     return blake2b(rollout_id.encode(), digest_size=4).digest()
 
 
+class Signer:
+    """Signs the ids of predictions that are made in one millisecond and step of a rollout; `tag` stands for it."""
+
+    __slots__ = ("_begun", "_keyed")
+
+    def __init__(self, at_ms: int, tag: bytes, step: int, secret: bytes) -> None:
+        self._begun = _WHEN.pack(at_ms >> 32, at_ms & 0xFFFFFFFF, tag, min(step, LAST_STEP))
+        self._keyed = _keyed(secret)
+
+    def sign(self, arm: str, served: str, unit: str, hashed: int) -> str:
+        """Return the id of a prediction."""
+        flags = _BY_KEY * (unit == "key") | _CANDIDATE_SERVED * (served == "candidate")
+        drawn = random.getrandbits(8 * _RANDOM)
+        signed = self._begun + _WHO.pack(_NUMBERS[arm], flags, hashed, drawn >> 32, drawn & 0xFFFFFFFF)
+        digest = self._keyed.copy()
+        digest.update(signed)
+        return base64.urlsafe_b64encode(signed + digest.digest())[:LENGTH].decode()
+
+
 def sign(prediction: Prediction, secret: bytes) -> str:
     """Return the id of a prediction."""
-    flags = _BY_KEY * (prediction.unit == "key") | _CANDIDATE_SERVED * (prediction.served == "candidate")
-    drawn = random.getrandbits(8 * _RANDOM)
-    signed = _LAYOUT.pack(
-        prediction.at_ms >> 32, prediction.at_ms & 0xFFFFFFFF, prediction.rollout, min(prediction.step, LAST_STEP),
-        _ARMS.index(prediction.arm), flags, prediction.hashed, drawn >> 32, drawn & 0xFFFFFFFF,
-    )
-    return base64.urlsafe_b64encode(signed + _tag(signed, secret))[:LENGTH].decode()
+    signer = Signer(prediction.at_ms, prediction.rollout, prediction.step, secret)
+    return signer.sign(prediction.arm, prediction.served, prediction.unit, prediction.hashed)
 
 
 def read(text: str, rollout_id: str, secret: bytes) -> Prediction:

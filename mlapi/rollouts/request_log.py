@@ -65,9 +65,14 @@ class RequestLog:
         self._folders: dict[str, Path] = {}
 
     def observe(self, event: InferenceEvent) -> None:
-        """Queue an answered request that is drawn; where it is too large or there is no room, drop and count it."""
-        if event.error is not None or self._draw() >= self.share:
+        """Queue the answered requests that are drawn; those that are too large or find no room are counted."""
+        if event.error is not None:
             return
+        for number in range(event.requests):
+            if self._draw() < self.share:
+                self._log(event.single(number))
+
+    def _log(self, event: InferenceEvent) -> None:
         inputs, outputs, version = event.inputs, event.outputs, event.version
         if inputs is None or outputs is None or version is None:
             return

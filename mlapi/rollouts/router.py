@@ -13,20 +13,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mlapi.errors import InvalidRequest, ModelNotReady, VersionNotFound
-from mlapi.inference.faults import quoted
+from mlapi.errors import ModelNotReady, VersionNotFound
 from mlapi.inference.values import Assignment, Target
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
-from mlapi.rollouts import prediction_id
-from mlapi.rollouts.buckets import Hasher, bucket
 from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.division import PINNED, Division, Draw
 from mlapi.rollouts.document import CANDIDATE, CONTROL, Rollout
-from mlapi.rollouts.prediction_id import Prediction
 
-PIN = "header:X-Mlapi-Variant"
-PINNED, KEY, REQUEST = "pinned", "key", "request"
-MILLISECOND = 1_000_000
 STALE_SECONDS = 30.0
 
 log = logging.getLogger("mlapi.rollouts")
@@ -52,19 +46,8 @@ class Ready(NamedTuple):
     assignment: Assignment | None
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
-    """A rollout made ready for requests: its hash, and the secret that signs its prediction ids."""
-
-    rollout: Rollout
-    hasher: Hasher
-    tag: bytes
-    secret: bytes | None
-
-    @classmethod
-    def of(cls, rollout: Rollout, secret: bytes | None) -> "Division":
-        """Return the division that `rollout` stands for; without a secret no prediction ids are given."""
-        return cls(rollout, Hasher(rollout.salt), prediction_id.tag_of(rollout.id), secret)
+Choose = Callable[[Caller], Ready | None]
+"""Gives a caller the model that answers; those without an assignment all get the same."""
 
 
 def untreated(_: Target, __: Caller) -> Treatment | None:
@@ -72,9 +55,9 @@ def untreated(_: Target, __: Caller) -> Treatment | None:
     return None
 
 
-def undivided(live: LiveRegistry) -> Callable[[Target, Caller], Ready | None]:
-    """Return what gives the loaded models of `live` where there is no rollout anywhere."""
-    return lambda target, _: _at_once(live.ready(target))
+def undivided(live: LiveRegistry) -> Callable[[Target], Choose]:
+    """Return what chooses among the loaded models of `live` where there is no rollout anywhere."""
+    return lambda target: _same(live.ready(target))
 
 
 class Router:
@@ -138,25 +121,28 @@ class Router:
         except VersionNotFound:  # it was deleted since
             return self._live.get(target)
 
-    def ready(self, target: Target, caller: Caller) -> Ready | None:
-        """Return the model that answers `caller` if it is in memory, else None; never a wait.
+    def ready(self, target: Target) -> Choose:
+        """Return how those who ask for `target` at this moment get a model that is in memory; never a wait.
 
-        Raises InvalidRequest as `treat` does.
+        What it returns raises InvalidRequest as `treat` does.
         """
         division = self._divisions.get(target.model)
         if division is None or target.version is not None or target.label is not None:
-            return _at_once(self._live.ready(target))
+            return _same(self._live.ready(target))
         rollout = division.rollout
         if not rollout.is_active:
-            return _at_once(self._live.ready(Target(target.model, rollout.default)))
-        assignment = self._assigned(division, caller)
-        version = rollout.control
-        if assignment.served == CANDIDATE:
-            if assignment.arm == CANDIDATE and rollout.id in self._avoided:
+            return _same(self._live.ready(Target(target.model, rollout.default)))
+        draw, is_avoided = self._draw(division), rollout.id in self._avoided
+        arms = {CONTROL: self._live.ready(division.control), CANDIDATE: self._live.ready(division.candidate)}
+
+        def choose(caller: Caller) -> Ready | None:
+            assignment = draw.assigned(caller)
+            if is_avoided and assignment.arm == CANDIDATE:
                 assignment = _fallen_back(assignment)
-            else:
-                version = rollout.candidate
-        return _at_once(self._live.ready(Target(target.model, version)), assignment)
+            loaded = arms[assignment.served]
+            return None if loaded is None else Ready(loaded, assignment)
+
+        return choose
 
     def treat(self, target: Target, caller: Caller) -> Treatment | None:
         """Return what the rollout of the target's model decides; None where there is none, or a version is named.
@@ -168,66 +154,36 @@ class Router:
             return None
         if target.version is not None or target.label is not None:
             return None
-        assignment, rollout = self._assigned(division, caller), division.rollout
+        assignment = self._draw(division).assigned(caller)
         pinned = assignment.arm == PINNED and assignment.served == CANDIDATE
-        control = Target(target.model, rollout.candidate if pinned else rollout.control)
-        candidate = self._candidate(rollout) if assignment.arm == CANDIDATE else None
+        control = division.candidate if pinned else division.control
+        candidate = self._candidate(division) if assignment.arm == CANDIDATE else None
         return Treatment(assignment, candidate, lambda: self._live.get(control))
 
-    def _assigned(self, division: Division, caller: Caller) -> Assignment:
-        pinned = caller.told(PIN)
-        unit, hashed = _unit(division, caller)
-        if pinned:
-            served = pinned.decode("latin-1")
-            if served not in {CONTROL, CANDIDATE}:
-                raise InvalidRequest([f"X-Mlapi-Variant is {quoted(served)}; expected {CONTROL} or {CANDIDATE}"])
-            return self._assignment(division, PINNED, served, unit, hashed)
-        if self.is_stale(division.rollout.model):
-            division = self._closed(division)
-        arm = arm_of(division.rollout, hashed)
-        return self._assignment(division, arm, arm, unit, hashed)
+    def _draw(self, division: Division) -> Draw:
+        is_stale = self.is_stale(division.rollout.model)
+        if is_stale:
+            self._say(division.rollout)
+        return Draw(division, self._clock(), closed=is_stale)
 
-    def _closed(self, division: Division) -> Division:
-        rollout = division.rollout
+    def _say(self, rollout: Rollout) -> None:
         if rollout.model not in self._said:
             self._said = self._said | {rollout.model}
             log.error("the registry is not heard of; only the control answers",
                       extra={"model": rollout.model, "rollout": rollout.id, "seconds": STALE_SECONDS})  # fmt: skip
-        return replace(division, rollout=replace(rollout, ppm=0))
 
-    def _candidate(self, rollout: Rollout) -> LoadedModel | None:
-        if rollout.id in self._avoided:
+    def _candidate(self, division: Division) -> LoadedModel | None:
+        if division.rollout.id in self._avoided:
             return None
         try:
-            return self._live.get(Target(rollout.model, rollout.candidate))
+            return self._live.get(division.candidate)
         except (ModelNotReady, VersionNotFound):
             return None
 
-    def _assignment(self, division: Division, arm: str, served: str, unit: str, hashed: int) -> Assignment:
-        rollout, signed = division.rollout, None
-        if division.secret is not None:
-            now_ms = max(0, self._clock() // MILLISECOND)
-            said = Prediction(now_ms, division.tag, rollout.step, arm, served, unit, hashed)
-            signed = prediction_id.sign(said, division.secret)
-        return Assignment(
-            rollout.id, rollout.generation, rollout.step, rollout.ppm, arm, served, unit, hashed, signed,
-        )
 
-
-def arm_of(rollout: Rollout, hashed: int) -> str:
-    """Return the arm that owns the bucket of a hash."""
-    return CANDIDATE if bucket(hashed) < rollout.ppm else CONTROL
-
-
-def _unit(division: Division, caller: Caller) -> tuple[str, int]:
-    for source in division.rollout.keys:
-        if key := caller.told(source):
-            return KEY, division.hasher.hash(key)
-    return REQUEST, caller.draw()
-
-
-def _at_once(loaded: LoadedModel | None, assignment: Assignment | None = None) -> Ready | None:
-    return None if loaded is None else Ready(loaded, assignment)
+def _same(loaded: LoadedModel | None) -> Choose:
+    ready = None if loaded is None else Ready(loaded, None)
+    return lambda _: ready
 
 
 def _fallen_back(assignment: Assignment) -> Assignment:

@@ -82,14 +82,19 @@ class Shadower:
             self._queue.put_nowait(None)
 
     def observe(self, event: InferenceEvent) -> None:
-        """Queue a copy of an answered request that the shadow of its rollout draws; drop it where there is no room."""
-        if event.assignment is None or event.inputs is None or event.outputs is None or event.error is not None:
+        """Queue copies of the answered requests that the shadow of their rollout draws; drop what finds no room."""
+        if not event.assignments or event.inputs is None or event.outputs is None or event.error is not None:
             return
-        rollout = self._known(event.assignment.rollout)
-        if rollout is None or not self._draws(rollout, event.assignment):
+        rollout = self._known(event.assignments[0].rollout)
+        if rollout is None or rollout.shadow is None or rollout.state != RUNNING:
             return
-        copy = _Copy(rollout, event.assignment, event.inputs, event.outputs, event.model_ns, self._wall())
-        if not self._queued(copy):
+        for number, assignment in enumerate(event.assignments):
+            if self._draws(rollout, rollout.shadow.ppm, assignment):
+                self._copy(rollout, assignment, event.single(number))
+
+    def _copy(self, rollout: Rollout, assignment: Assignment, event: InferenceEvent) -> None:
+        inputs, outputs = event.inputs or {}, event.outputs or {}
+        if not self._queued(_Copy(rollout, assignment, inputs, outputs, event.model_ns, self._wall())):
             self._lines.lose(self._pairs(rollout))
 
     def ask_next(self, timeout: float | None = None) -> float:
@@ -102,13 +107,13 @@ class Shadower:
         share = 1.0 if shadow is None else shadow.core_share
         return (self._busy() - began) * (1 / share - 1)
 
-    def _draws(self, rollout: Rollout, assignment: Assignment) -> bool:
-        if rollout.shadow is None or rollout.state != RUNNING or assignment.arm != CONTROL:
+    def _draws(self, rollout: Rollout, ppm: int, assignment: Assignment) -> bool:
+        if assignment.arm != CONTROL:
             return False
         hasher = self._hashers.get(rollout.id)
         if hasher is None:  # a draw of its own: who is in the shadow must not depend on who gets the candidate later
             hasher = self._hashers[rollout.id] = Hasher(f"{rollout.salt[:SALT_CHARACTERS]}:shadow")
-        return bucket(hasher.hash(assignment.hashed.to_bytes(8, "big"))) < rollout.shadow.ppm
+        return bucket(hasher.hash(assignment.hashed.to_bytes(8, "big"))) < ppm
 
     def _queued(self, copy: _Copy) -> bool:
         if max(_size(copy.inputs), _size(copy.outputs)) > MOST_VALUES:

@@ -102,7 +102,7 @@ class Express:
         """Return the whole response to each request, in order; None for one that the application must answer."""
         responses: list[bytes | None] = []
         logged = access.log.isEnabledFor(logging.INFO)
-        beginning, begins, kept = "", None, False
+        beginnings: dict[tuple[answers.Fields, bool], str] = {}
         for one, found in zip(waiting, self._plane.exchange_ready(waiting), strict=True):
             if found is None:
                 responses.append(None)
@@ -110,9 +110,10 @@ class Express:
             call, route, keep = one.call, one.route, one.head.keeps and not draining
             body, headers, _ = found.answer if call.accept is None else compressed(found.answer, call.accept)
             request_id = route.request_id or access.new_id()
-            if headers is not begins or keep is not kept:
-                beginning, begins, kept = answers.begun(headers, keep=keep), headers, keep
-            assignment = found.event.assignment
+            beginning = beginnings.get((headers, keep))
+            if beginning is None:
+                beginning = beginnings[headers, keep] = answers.begun(headers, keep=keep)
+            assignment = found.assignment
             named = () if assignment is None else headers_of(assignment)
             responses.append(answers.ok(beginning, named, request_id, body))
             if logged:

@@ -13,9 +13,10 @@ from mlapi.inference.conform import conform
 from mlapi.inference.values import Array, Assignment, InferenceEvent, InferenceResponse, Target, rows_of
 from mlapi.registry.loading import LoadedModel
 from mlapi.rollouts.caller import Caller
-from mlapi.rollouts.router import Ready
+from mlapi.rollouts.router import Choose, Ready
 
-Find = Callable[[Target, Caller], Ready | None]
+Find = Callable[[Target], Choose]
+"""Gives how those who ask for a target at this moment get a model that is in memory."""
 
 
 class Batch(NamedTuple):
@@ -68,10 +69,35 @@ class Asked(Protocol):
 
 
 class Answered(NamedTuple):
-    """What `dump` made of an answer, and what observers are told of it."""
+    """What `dump` made of an answer, what observers are told of it, and what a rollout decided, where one did."""
 
     answer: Any
     event: InferenceEvent
+    assignment: Assignment | None
+
+
+class Chosen:
+    """Which models answer those who ask at one moment; what is the same for everybody is looked up once."""
+
+    __slots__ = ("_choices", "_find", "_same")
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._choices: dict[int, tuple[Target, Choose]] = {}
+        self._same: dict[int, Ready] = {}
+
+    def ready(self, target: Target, one: Asked) -> Ready | None:
+        """Return the model that answers a request, None where it is not in memory; raises what `find` raises."""
+        ready = self._same.get(id(target))
+        if ready is not None:
+            return ready
+        known = self._choices.get(id(target))
+        if known is None:
+            known = self._choices[id(target)] = target, self._find(target)
+        ready = known[1](one.caller)
+        if ready is not None and ready.assignment is None:
+            self._same[id(target)] = ready
+        return ready
 
 
 class _Group(NamedTuple):
@@ -100,21 +126,21 @@ class Alike:
                 continue
 
     def _groups(self, asked: Sequence[Asked]) -> Iterator[_Group]:
-        groups: dict[tuple[int, int], _Group] = {}
-        known: dict[int, Ready] = {}
+        groups: dict[tuple[int, int, int], _Group] = {}
+        chosen = Chosen(self._find)
         for place, one in enumerate(asked):
             call, cut = one.call, _cut(one)
             if cut is None:
                 continue
             frame, numbers = cut
-            ready = known.get(id(call.target))
-            if ready is None:
-                ready = self._ready(one)
-                if ready is None:
-                    continue
-                if ready.assignment is None:  # then every caller gets the same
-                    known[id(call.target)] = ready
-            key = id(frame), id(ready.loaded)  # both are kept by the group, so that no other object has their ids
+            try:
+                ready = chosen.ready(call.target, one)
+            except Exception:  # noqa: BLE001, S112 (the ordinary way meets it again)
+                continue
+            if ready is None or ready.loaded.planned is None:
+                continue
+            # All three are kept by the group, so that no other object has their ids.
+            key = id(frame), id(ready.loaded), id(call.target)
             group = groups.get(key)
             if group is None:
                 group = groups[key] = _Group(call.batch, frame, ready.loaded, [], [], [])  # type: ignore[arg-type]
@@ -122,13 +148,6 @@ class Alike:
             group.numbers.append(numbers)
             group.assignments.append(ready.assignment)
         return iter(groups.values())
-
-    def _ready(self, one: Asked) -> Ready | None:
-        try:
-            ready = self._find(one.call.target, one.caller)
-        except Exception:  # noqa: BLE001 (the ordinary way meets it again)
-            return None
-        return None if ready is None or ready.loaded.planned is None else ready
 
     def _answer(self, group: _Group, asked: Sequence[Asked], found: list[Answered | None]) -> None:
         begun, loaded, count = self._clock(), group.loaded, len(group.places)
@@ -166,24 +185,21 @@ class Alike:
         done = self._clock()
         predict_ns = done - begun
         places, assignments = group.places[first : first + rows], group.assignments[first : first + rows]
-        response, apart = loaded.response(predicted, request.id), _rows(predicted)
+        response = loaded.response(predicted, request.id)
         answers = group.batch.scatter(response, request, assignments)
         if answers is None:
             answers = [
                 asked[place].call.dump(loaded.response(own, request.id, assignment), request)
-                for place, own, assignment in zip(places, apart, assignments, strict=True)
+                for place, own, assignment in zip(places, _rows(predicted), assignments, strict=True)
             ]
-        output_ns, version, executions = (self._clock() - done) // rows, response.version, 1
-        for place, answer, own, given, assignment in zip(
-            places, answers, apart, _rows(inputs), assignments, strict=True,
-        ):
-            alone = None if assignment is None else alone_ns(loaded, 1, rows, predict_ns)
-            event = InferenceEvent(
-                asked[place].call.target, version, 1, input_ns, predict_ns, output_ns, own, None, executions,
-                assignment, given, alone,
-            )
-            found[place] = Answered(answer, event)
-            executions = 0
+        told = [one for one in assignments if one is not None]
+        event = InferenceEvent(
+            asked[places[0]].call.target, response.version, 1, input_ns, predict_ns,
+            (self._clock() - done) // rows, predicted, None, 1, told, inputs,
+            alone_ns(loaded, 1, rows, predict_ns) if told else None, rows,
+        )
+        for place, answer, assignment in zip(places, answers, assignments, strict=True):
+            found[place] = Answered(answer, event, assignment)
 
 
 def _cut(one: Asked) -> tuple[Any, bytes] | None:

@@ -22,8 +22,8 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
 from mlapi.rollouts.caller import Caller
-from mlapi.rollouts.router import Ready, Treatment, undivided, untreated
-from mlapi.serving.alike import Answered, Asked
+from mlapi.rollouts.router import Treatment, undivided, untreated
+from mlapi.serving.alike import Answered, Asked, Find
 from mlapi.serving.together import Together
 
 PHASES = 3
@@ -41,15 +41,16 @@ class DataPlane:
     """Answers inference requests.
 
     `route` gives the loaded model for a target; `treat` what a rollout decides for it, or None;
-    `ready` gives the model that answers a caller if it is in memory, or None where it must be routed;
-    `observers` are told of every inference, answered or failed; those `of_rollouts` only of such as a rollout decided.
+    `ready` gives how callers get a model that is in memory, or None where they must be routed;
+    `observers` are told of every inference, answered or failed, of several that one prediction answered by one event;
+    those `of_rollouts` only of such as a rollout decided.
     An observer that raises is logged and never reaches the caller.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
         self, live: LiveRegistry, route: Route, observers: Sequence[Observer] = (),
         clock: Callable[[], int] = time.perf_counter_ns, treat: Treat = untreated,
-        ready: Callable[[Target, Caller], Ready | None] | None = None, of_rollouts: Sequence[Observer] = (),
+        ready: Find | None = None, of_rollouts: Sequence[Observer] = (),
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
@@ -102,13 +103,12 @@ class DataPlane:
         microseconds. Never waits: not for a lock, a load or a disk.
         """
         answered = self._together.answers(asked)
-        for one in answered:
-            if one is not None:
-                self._observe(one.event)
+        for event in {id(one.event): one.event for one in answered if one is not None}.values():
+            self._observe(event)
         return answered
 
     def _observe(self, event: InferenceEvent) -> None:
-        for observer in self._observers if event.assignment is None else self._all:
+        for observer in self._all if event.assignments else self._observers:
             try:
                 observer(event)
             except Exception:
@@ -177,7 +177,8 @@ class _Watch:
         spent = [end - begin for begin, end in pairwise(self._laps)]
         took = [*spent, 0, 0][:PHASES]
         outputs = None if response is None else response.outputs
+        assignments = () if self.assignment is None else (self.assignment,)
         return InferenceEvent(
             target, self.version, self.rows, took[0], took[1], took[2], outputs, error,
-            assignment=self.assignment, inputs=self.inputs,
+            assignments=assignments, inputs=self.inputs,
         )

@@ -14,7 +14,7 @@ import numpy as np
 from mlapi.inference.conform import conform
 from mlapi.inference.values import Array, Assignment, InferenceEvent, InferenceRequest, rows_of
 from mlapi.registry.loading import LoadedModel
-from mlapi.serving.alike import Alike, Answered, Asked, Find, alone_ns
+from mlapi.serving.alike import Alike, Answered, Asked, Chosen, Find, alone_ns
 
 BUDGET_NS = 1_000_000
 
@@ -31,7 +31,7 @@ class _Ready(NamedTuple):
 
 
 class Together:
-    """Answers requests that are ready; `find` gives at once the model that answers a caller, or None."""
+    """Answers requests that are ready; `find` gives at once which model answers whom."""
 
     def __init__(
         self, find: Find, budget_ns: int = BUDGET_NS, clock: Callable[[], int] = time.perf_counter_ns,
@@ -48,11 +48,12 @@ class Together:
         found: list[Answered | None] = [None] * len(asked)
         self._alike.answer(asked, found)
         groups: dict[tuple[int, tuple[str, ...]], tuple[LoadedModel, list[_Ready]]] = {}
+        chosen = Chosen(self._find)
         for place, one in enumerate(asked):
             if found[place] is not None:
                 continue
             try:
-                known = self._known(place, one)
+                known = self._known(place, one, chosen)
             except Exception:  # noqa: BLE001, S112 (whatever it is, the long road meets it again and says it)
                 continue
             if known is not None:
@@ -63,9 +64,9 @@ class Together:
                 self._predict(loaded, outputs, part, asked, found)
         return found
 
-    def _known(self, place: int, one: Asked) -> tuple[LoadedModel, tuple[str, ...], _Ready] | None:
+    def _known(self, place: int, one: Asked, chosen: Chosen) -> tuple[LoadedModel, tuple[str, ...], _Ready] | None:
         """Return what answers one request, and what it is asked; None where that may take any time."""
-        found = self._find(one.call.target, one.caller)
+        found = chosen.ready(one.call.target, one)
         if found is None or found.loaded.planned is None:  # an estimator's code may do anything, and take any time
             return None
         begun, loaded = self._clock(), found.loaded
@@ -113,12 +114,13 @@ class Together:
                 answer = asked[one.place].call.dump(response, one.request)
             except Exception:  # noqa: BLE001, S112 (see answers)
                 continue
-            alone = None if one.assignment is None else alone_ns(loaded, one.rows, rows, predict_ns)
+            told = () if one.assignment is None else (one.assignment,)
+            alone = alone_ns(loaded, one.rows, rows, predict_ns) if told else None
             event = InferenceEvent(
                 asked[one.place].call.target, response.version, one.rows, one.input_ns, predict_ns,
-                self._clock() - begun, own, None, int(number == 0), one.assignment, one.inputs, alone,
+                self._clock() - begun, own, None, int(number == 0), told, one.inputs, alone,
             )
-            found[one.place] = Answered(answer, event)
+            found[one.place] = Answered(answer, event, one.assignment)
 
 
 def _stacked(part: list[_Ready]) -> dict[str, Array]:

@@ -49,7 +49,7 @@ def event() -> Callable[..., InferenceEvent]:
         assignment = Assignment(arm=arm, unit=unit, hashed=hashed, prediction_id=None, **told)
         whole = {"version": 2, "rows": 1, "input_ns": 1, "predict_ns": 2_000_000, "output_ns": 1, "outputs": None,
                  "error": None, **changes}  # fmt: skip
-        return InferenceEvent(Target("iris"), assignment=assignment, **whole)
+        return InferenceEvent(Target("iris"), assignments=(assignment,), **whole)
 
     return make
 

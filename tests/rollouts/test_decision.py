@@ -26,7 +26,7 @@ def tally(control: dict[str, Any], candidate: dict[str, Any], step: int = 0, ppm
     """Counts of both arms in one stratum: requests, and bad events by kind."""
     made = Tally()
     for name, given_ in (("control", control), ("candidate", candidate)):
-        arm = made.arm(step, ppm, name)
+        arm = made.arms(step, ppm)[name]
         arm.requests = arm.alone = given_.get("requests", 0)
         arm.bad.update(given_.get("bad", {}))
         arm.keys = set(given_.get("keys", ()))

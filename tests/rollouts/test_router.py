@@ -15,8 +15,9 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.store import Store
 from mlapi.rollouts import prediction_id, transitions
 from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.division import Division, arm_of
 from mlapi.rollouts.document import Rollout
-from mlapi.rollouts.router import STALE_SECONDS, Division, Router, arm_of, untreated
+from mlapi.rollouts.router import STALE_SECONDS, Router, untreated
 from mlapi.rollouts.transitions import Reason
 
 SECRET = bytes(32)
@@ -163,14 +164,14 @@ def test_the_prediction_id_says_what_was_decided(router: Router, asked: Asked, r
 def test_the_lane_gets_the_model_that_a_rollout_decides_and_the_one_it_left_afterwards(
     router: Router, asked: Asked, live: LiveRegistry, running: Running, why: Reason,
 ) -> None:
-    assert router.ready(IRIS, Caller()) == (live.get(IRIS), None)
+    assert router.ready(IRIS)(Caller()) == (live.get(IRIS), None)
     rollout = running(500_000, keys=("header:A",))
     follow(router, rollout)
     versions = {"control": 1, "candidate": 2}
     seen = set()
     for number in range(50):
         asked.words = {"header:A": b"%d" % number}
-        ready, treatment = router.ready(IRIS, asked.caller()), router.treat(IRIS, asked.caller())
+        ready, treatment = router.ready(IRIS)(asked.caller()), router.treat(IRIS, asked.caller())
         assert ready is not None
         assert ready.assignment is not None
         assert treatment is not None
@@ -178,9 +179,9 @@ def test_the_lane_gets_the_model_that_a_rollout_decides_and_the_one_it_left_afte
         assert ready.loaded is live.get(Target("iris", versions[ready.assignment.arm]))
         seen.add(ready.assignment.arm)
     assert seen == {"control", "candidate"}
-    assert router.ready(Target("iris", 1), Caller()) == (live.get(Target("iris", 1)), None)
+    assert router.ready(Target("iris", 1))(Caller()) == (live.get(Target("iris", 1)), None)
     follow(router, transitions.abort(rollout, why))
-    assert router.ready(IRIS, Caller()) == (live.get(Target("iris", 1)), None)
+    assert router.ready(IRIS)(Caller()) == (live.get(Target("iris", 1)), None)
 
 
 def test_the_lane_gives_a_pinned_variant_and_leaves_to_the_long_road_what_is_none(
@@ -188,13 +189,13 @@ def test_the_lane_gives_a_pinned_variant_and_leaves_to_the_long_road_what_is_non
 ) -> None:
     follow(router, running(1))
     for variant, version in (("control", 1), ("candidate", 2)):
-        ready = router.ready(IRIS, Caller({"header:X-Mlapi-Variant": variant.encode()}))
+        ready = router.ready(IRIS)(Caller({"header:X-Mlapi-Variant": variant.encode()}))
         assert ready is not None
         assert ready.assignment is not None
         assert (ready.assignment.arm, ready.assignment.served) == ("pinned", variant)
         assert ready.loaded is live.get(Target("iris", version))
     with pytest.raises(InvalidRequest):
-        router.ready(IRIS, Caller({"header:X-Mlapi-Variant": b"blue"}))
+        router.ready(IRIS)(Caller({"header:X-Mlapi-Variant": b"blue"}))
 
 
 def test_the_lane_asks_no_candidate_that_is_to_be_avoided_and_waits_for_none(
@@ -202,10 +203,10 @@ def test_the_lane_asks_no_candidate_that_is_to_be_avoided_and_waits_for_none(
 ) -> None:
     rollout = running(1_000_000)
     follow(router, replace(rollout, candidate=9))
-    assert router.ready(IRIS, Caller()) is None
+    assert router.ready(IRIS)(Caller()) is None
     follow(router, rollout)
     router.avoid(rollout.id)
-    ready = router.ready(IRIS, Caller())
+    ready = router.ready(IRIS)(Caller())
     assert ready is not None
     assert ready.assignment is not None
     assert (ready.assignment.arm, ready.assignment.served, ready.assignment.fell_back) == ("candidate", "control", True)
@@ -217,7 +218,7 @@ def test_who_is_asked_for_twice_by_one_request_is_drawn_once(router: Router, run
     follow(router, running(500_000))
     for _ in range(50):
         caller = Caller()
-        ready, treatment = router.ready(IRIS, caller), router.treat(IRIS, Caller(drawn=caller.drawn))
+        ready, treatment = router.ready(IRIS)(caller), router.treat(IRIS, Caller(drawn=caller.drawn))
         assert ready is not None
         assert ready.assignment is not None
         assert treatment is not None

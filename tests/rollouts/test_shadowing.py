@@ -109,12 +109,12 @@ def test_an_ended_shadow_asks_nobody(tmp_path: Path, event: Event, why: transiti
 def test_the_draw_keeps_to_the_rate_and_to_the_key(tmp_path: Path, event: Event) -> None:
     worker = Worker(tmp_path, LinearRegression(), ppm=300_000)
     known = worker.event(event)
-    assert known.assignment is not None
+    (told,) = known.assignments
     hashes = np.random.default_rng(1).integers(0, 2**64, 900, dtype=np.uint64)
     drawn = []
     for hashed in hashes.tolist():
         for _ in range(2):
-            worker.shadower.observe(replace(known, assignment=replace(known.assignment, hashed=hashed)))
+            worker.shadower.observe(replace(known, assignments=(replace(told, hashed=hashed),)))
     while True:
         try:
             drawn.append(worker.shadower._queue.get_nowait().assignment.hashed)

@@ -167,7 +167,7 @@ def test_any_plan_and_any_events_end_with_all_or_nothing_and_skip_no_step(
 
 @given(PLANS, st.integers(0, 2**64 - 1))
 def test_a_key_that_has_the_candidate_keeps_it_while_the_share_grows(shares: list[int], hashed: int) -> None:
-    from mlapi.rollouts.router import arm_of  # noqa: PLC0415 (the property is the state machine's)
+    from mlapi.rollouts.division import arm_of  # noqa: PLC0415 (the property is the state machine's)
 
     rollout = transitions.start("iris", 1, (1, 2), Plan(steps=tuple(map(Step, shares))), WHY)
     arms = []

@@ -16,6 +16,7 @@ from mlapi.resources.v1.inference import predict_call
 from mlapi.resources.v2.inference import infer_call
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.router import Ready, undivided
+from mlapi.serving.alike import Find
 from mlapi.serving.together import Together
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5], [6.0, 2.9, 4.5, 1.5], [4.9, 3.0, 1.4, 0.2]]
@@ -76,6 +77,11 @@ def counting(loaded: LoadedModel) -> Counting:
     return Counting(loaded)
 
 
+def everybody(loaded: LoadedModel) -> Find:
+    """Return what gives every caller the same model."""
+    return lambda _: lambda _: Ready(loaded, None)
+
+
 @pytest.mark.parametrize("ask", [
     predict, lambda flower: predict(flower, signature_name="predict_proba"), infer,
     lambda flower: infer(flower, outputs=[{"name": "predict_proba"}]),
@@ -85,26 +91,27 @@ def test_one_prediction_and_each_gets_what_it_would_get_by_itself(
     counting: Counting, ask: Callable[[Any], Asked],
 ) -> None:
     batch = [ask(flower) for flower in FLOWERS]
-    found = Together(lambda *_: Ready(counting, None)).answers(batch)
+    found = Together(everybody(counting)).answers(batch)
     assert counting.sizes == [len(FLOWERS)]
     for one, own in zip(batch, found, strict=True):
-        (ordinary,) = Together(lambda *_: Ready(counting, None)).answers([one.but(batch=None)])
+        (ordinary,) = Together(everybody(counting)).answers([one.but(batch=None)])
         assert own is not None
         assert ordinary is not None
         assert body_of(own.answer) == body_of(ordinary.answer)
         assert own.answer.headers == ordinary.answer.headers
 
 
-def test_observers_are_told_of_each_by_itself(live: LiveRegistry) -> None:
+def test_observers_are_told_of_all_of_them_at_once(live: LiveRegistry) -> None:
     found = Together(undivided(live)).answers([predict(flower) for flower in FLOWERS])
-    events = [one.event for one in found if one is not None]
-    assert [event.executions for event in events] == [1, 0, 0, 0, 0]
-    assert [event.rows for event in events] == [1] * len(FLOWERS)
-    assert [event.inputs["input-0"].tolist() for event in events if event.inputs] == [[flower] for flower in FLOWERS]
+    event, *others = {id(one.event): one.event for one in found if one is not None}.values()
+    assert others == []
+    assert (event.requests, event.rows, event.executions) == (len(FLOWERS), 1, 1)
+    assert event.inputs is not None
+    assert event.inputs["input-0"].tolist() == FLOWERS
+    assert (event.target, event.version, event.error, event.alone_ns, event.assignments) == (IRIS, 1, None, None, [])
     (alone,) = Together(undivided(live)).answers([predict(FLOWERS[1])])
     assert alone is not None
-    assert events[1].outputs == alone.event.outputs
-    assert {(event.target, event.version, event.error, event.alone_ns) for event in events} == {(IRIS, 1, None, None)}
+    assert event.single(1).outputs == alone.event.outputs
 
 
 @pytest.mark.parametrize("bad", [
@@ -129,17 +136,17 @@ def test_a_raw_row_that_the_model_refuses_fails_alone(live: LiveRegistry) -> Non
 
 def test_what_crosses_the_budget_is_predicted_in_parts(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoadedModel, "expected_ns", lambda _, rows: 1000 * rows)
-    found = Together(lambda *_: Ready(counting, None), budget_ns=2500).answers([predict(one) for one in FLOWERS])
+    found = Together(everybody(counting), budget_ns=2500).answers([predict(one) for one in FLOWERS])
     assert counting.sizes == [2, 2, 1]
     assert None not in found
     counting.sizes.clear()
-    assert Together(lambda *_: Ready(counting, None), budget_ns=999).answers([predict(FLOWERS[0])]) == [None]
+    assert Together(everybody(counting), budget_ns=999).answers([predict(FLOWERS[0])]) == [None]
     assert counting.sizes == []
 
 
 def test_rows_that_are_not_the_same_in_every_batch_are_predicted_alone(counting: Counting) -> None:
     counting.row_independent = False
-    found = Together(lambda *_: Ready(counting, None)).answers([predict(one) for one in FLOWERS])
+    found = Together(everybody(counting)).answers([predict(one) for one in FLOWERS])
     assert counting.sizes == [1] * len(FLOWERS)
     assert None not in found
 
@@ -179,7 +186,7 @@ def test_a_failing_prediction_leaves_all_of_its_group_to_the_long_road(loaded: L
 
     failing = Failing(loaded.manifest, loaded._answering, loaded.reference)
     failing.prove()
-    assert Together(lambda *_: Ready(failing, None)).answers([predict(one) for one in FLOWERS]) == [None] * 5
+    assert Together(everybody(failing)).answers([predict(one) for one in FLOWERS]) == [None] * 5
 
 
 def test_an_assignment_is_of_its_own_request(
@@ -188,32 +195,33 @@ def test_an_assignment_is_of_its_own_request(
     other = Counting(loaded)
     monkeypatch.setattr(LoadedModel, "expected_ns", lambda _, rows: 1000 + 100 * rows)
 
-    def find(_: Target, caller: Caller) -> Ready:
+    def choose(caller: Caller) -> Ready:
         served = "candidate" if caller.draw() % 2 else "control"
         told = Assignment("r", 1, 0, 500_000, served, served, "request", caller.draw(), f"id-{caller.draw()}")
         return Ready(other if caller.draw() % 2 else counting, told)
 
-    found = Together(find).answers([
+    found = Together(lambda _: choose).answers([
         infer(flower)._replace(caller=Caller(drawn=number)) for number, flower in enumerate(FLOWERS)
     ])
     for number, one in enumerate(found):
         assert one is not None
-        assert one.event.assignment is not None
-        assert one.event.assignment.hashed == number
+        assert one.assignment is not None
+        assert one.assignment.hashed == number
+        assert one.assignment in one.event.assignments
         assert body_of(one.answer)["parameters"] == {"prediction_id": f"id-{number}"}
         assert one.event.alone_ns == one.event.predict_ns * 1100 // (1200 if number % 2 else 1300)
     assert (counting.sizes, other.sizes) == ([3], [2])
 
 
 def test_who_cannot_be_assigned_takes_the_long_road(counting: Counting) -> None:
-    def find(_: Target, caller: Caller) -> Ready | None:
+    def choose(caller: Caller) -> Ready | None:
         if caller.drawn is None:
             raise ValueError
         return Ready(counting, None) if caller.drawn else None
 
     callers = [Caller(), Caller(drawn=0), Caller(drawn=1)]
     batch = [predict(FLOWERS[0])._replace(caller=caller) for caller in callers]
-    assert [one is not None for one in Together(find).answers(batch)] == [False, False, True]
+    assert [one is not None for one in Together(lambda _: choose).answers(batch)] == [False, False, True]
 
 
 def test_an_answer_goes_to_who_asked(live: LiveRegistry) -> None:

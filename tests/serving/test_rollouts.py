@@ -14,9 +14,10 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.division import Division
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.plan import Plan
-from mlapi.rollouts.router import Division, Router
+from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Reason, start
 from mlapi.serving.dataplane import DataPlane
 
@@ -72,17 +73,18 @@ def exchange(
 def test_the_candidate_answers_whom_it_was_given(live: LiveRegistry) -> None:
     answer, (event,) = exchange(live, 1.0)
     assert (answer.version, event.version, event.error) == (2, 2, None)
-    assert answer.assignment == event.assignment
-    found = event.assignment
+    (found,) = event.assignments
+    assert answer.assignment == found
     assert (found.arm, found.served, found.fell_back) == ("candidate", "candidate", False)
 
 
 def test_the_control_answers_the_others(live: LiveRegistry) -> None:
     while True:
         answer, (event,) = exchange(live, 150.0, share=500_000)
-        if event.assignment is not None and event.assignment.arm == "control":
+        (found,) = event.assignments
+        if found.arm == "control":
             break
-    assert (answer.version, event.assignment.fell_back) == (1, False)
+    assert (answer.version, found.fell_back) == (1, False)
 
 
 @pytest.mark.parametrize(("value", "candidate"), [(150.0, 2), (1.0, 3), (1.0, 9)])
@@ -92,8 +94,9 @@ def test_where_the_candidate_cannot_the_control_answers_and_the_assignment_stand
     """It refuses the values, it takes other columns, it is not there."""
     answer, (event,) = exchange(live, value, candidate)
     assert (answer.version, event.version, event.error) == (1, 1, None)
-    assert (event.assignment.arm, event.assignment.served, event.assignment.fell_back) == ("candidate", "control", True)
-    assert answer.assignment == event.assignment
+    (found,) = event.assignments
+    assert (found.arm, found.served, found.fell_back) == ("candidate", "control", True)
+    assert answer.assignment == found
     assert answer.outputs["predict"].tolist() == [[pytest.approx(value + 1.0)]]
     assert min(event.input_ns, event.predict_ns, event.output_ns) > 0
 
@@ -102,7 +105,7 @@ def test_input_that_breaks_both_is_the_controls_error_and_no_fall_back(live: Liv
     answer, (event,) = exchange(live, 1000.0)
     assert isinstance(answer, ModelFailed)
     assert event.error is answer
-    assert (event.assignment.arm, event.assignment.fell_back) == ("candidate", False)
+    assert (event.assignments[0].arm, event.assignments[0].fell_back) == ("candidate", False)
 
 
 @pytest.mark.parametrize(("variant", "version", "value", "outcome"), [
@@ -112,7 +115,7 @@ def test_who_pins_a_variant_gets_it_or_its_error(
     live: LiveRegistry, variant: bytes, version: int, value: float, outcome: type[Exception] | None,
 ) -> None:
     answer, (event,) = exchange(live, value, X_Mlapi_Variant=variant)
-    assert (event.version, event.assignment.arm) == (version, "pinned")
+    assert (event.version, event.assignments[0].arm) == (version, "pinned")
     assert answer.version == version if outcome is None else isinstance(answer, outcome)
 
 

@@ -114,7 +114,7 @@ def test_a_failing_prediction_leaves_all_of_its_group_to_the_long_road(live: Liv
     loaded = live.get(IRIS)
     failing = Failing(loaded.manifest, loaded._answering, loaded.reference)
     failing.prove()
-    together = Together(lambda *_: Ready(failing, None))
+    together = Together(lambda _: lambda _: Ready(failing, None))
     assert together.answers([asked(FLOWERS), asked(FLOWERS)]) == [None, None]
 
 
