@@ -24,6 +24,7 @@ from mlapi.resources.v2.inference import INFER, infer_call
 from mlapi.resources.variants import Sender, headers_of
 from mlapi.server import answers
 from mlapi.server.lines import Lines
+from mlapi.serving.alike import Answered
 from mlapi.serving.dataplane import DataPlane
 
 CALLS: Mapping[str, Builder] = {PREDICT: predict_call, INFER: infer_call}
@@ -71,6 +72,17 @@ class Waiting:
         return None if self._sender is None else self._sender.drawn
 
 
+class Reply(NamedTuple):
+    """A whole response, and what is told of it: whose it is, its id and the bytes of its body, and ns that it took."""
+
+    response: bytes
+    waiting: Waiting
+    found: Answered
+    request_id: str
+    size: int
+    took: int
+
+
 class Express:
     """Knows which requests may take the lane, and answers those that are ready."""
 
@@ -98,29 +110,35 @@ class Express:
         except NotFound:
             return None
 
-    def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[bytes | None]:
-        """Return the whole response to each request, in order; None for one that the application must answer."""
-        responses: list[bytes | None] = []
-        logged = access.log.isEnabledFor(logging.INFO)
+    def answered(self, waiting: Sequence[Waiting], *, draining: bool) -> list[Reply | None]:
+        """Return the answer to each request, in order; None for one that the application must answer."""
+        answered = self._plane.exchange_ready(waiting)
         beginnings: dict[tuple[answers.Fields, bool], str] = {}
-        for one, found in zip(waiting, self._plane.exchange_ready(waiting), strict=True):
+        replies: list[Reply | None] = []
+        now = time.perf_counter_ns()
+        for one, found in zip(waiting, answered, strict=True):
             if found is None:
-                responses.append(None)
+                replies.append(None)
                 continue
-            call, route, keep = one.call, one.route, one.head.keeps and not draining
+            call, keep = one.call, one.head.keeps and not draining
             body, headers, _ = found.answer if call.accept is None else compressed(found.answer, call.accept)
-            request_id = route.request_id or access.new_id()
+            request_id = one.route.request_id or access.new_id()
             beginning = beginnings.get((headers, keep))
             if beginning is None:
                 beginning = beginnings[headers, keep] = answers.begun(headers, keep=keep)
             assignment = found.assignment
             named = () if assignment is None else headers_of(assignment)
-            responses.append(answers.ok(beginning, named, request_id, body))
-            if logged:
-                took = time.perf_counter_ns() - one.begun
+            response = answers.ok(beginning, named, request_id, body)
+            replies.append(Reply(response, one, found, request_id, len(body), now - one.begun))
+        return replies
+
+    def tell(self, replies: Sequence[Reply]) -> None:
+        """Tell the observers and the log of answers that were sent."""
+        self._plane.tell([reply.found for reply in replies])
+        if access.log.isEnabledFor(logging.INFO):
+            for _, one, found, request_id, size, took in replies:
                 line = access.Line(
-                    "POST", route.path, 200, len(body), took, request_id, one.connection.remote, lane=True,
+                    "POST", one.route.path, 200, size, took, request_id, one.connection.remote, lane=True,
                 )
                 self._lines.add(access.fields_of(line, found.event))
-        self._lines.flush()
-        return responses
+            self._lines.flush()

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
-from mlapi.server.express import Express, Waiting
+from mlapi.server.express import Express, Reply, Waiting
 from mlapi.server.polling import Polling
 from mlapi.server.threads import Threads
 
@@ -50,16 +51,21 @@ class Lane:
         while self._waiting and time.perf_counter() < until:
             ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             together += len(ready)
-            for one, response in zip(ready, self._express.answered(ready, draining=self.draining), strict=True):
-                if response is None:
+            replies = self._express.answered(ready, draining=self.draining)
+            for one, reply in zip(ready, replies, strict=True):
+                if reply is None:
                     self._leave(one)
                 else:
-                    one.connection.answer(response, keep=one.head.keeps)
+                    one.connection.answer(reply.response, keep=one.head.keeps)
+            self._loop.call_soon(partial(self._tell, replies))  # the loop sends the answers before that
         if self._waiting:
             self._loop.call_soon(self._run)
         elif self._polling.answered(time.perf_counter_ns(), together) and not self._polls:
             self._polls = True
             self._poll()
+
+    def _tell(self, replies: list[Reply | None]) -> None:
+        self._express.tell([reply for reply in replies if reply is not None])
 
     def _poll(self) -> None:
         """Keep the loop from sleeping: whatever is called soon lets it look at its sockets without waiting for them."""

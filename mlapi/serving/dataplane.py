@@ -99,13 +99,15 @@ class DataPlane:
     def exchange_ready(self, asked: Sequence[Asked]) -> list[Answered | None]:
         """Return the answers to requests that are ready together; None for each that must be asked by `exchange`.
 
-        What is answered here is observed here; what is not costs its caller nothing but time, a few
-        microseconds. Never waits: not for a lock, a load or a disk.
+        What is not answered costs its caller nothing but time, a few microseconds. Never waits: not for a lock, a
+        load or a disk. Observers learn of it by `tell`, so that nobody waits for them.
         """
-        answered = self._together.answers(asked)
-        for event in {id(one.event): one.event for one in answered if one is not None}.values():
+        return self._together.answers(asked)
+
+    def tell(self, answered: Sequence[Answered]) -> None:
+        """Tell the observers of what `exchange_ready` answered."""
+        for event in {id(one.event): one.event for one in answered}.values():
             self._observe(event)
-        return answered
 
     def _observe(self, event: InferenceEvent) -> None:
         for observer in self._all if event.assignments else self._observers:

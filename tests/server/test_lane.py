@@ -33,10 +33,15 @@ class Echo:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    def answered(self, waiting: Sequence[Any], *, draining: bool) -> list[bytes | None]:
+        self.told: list[list[bytes]] = []
+
+    def answered(self, waiting: Sequence[Any], *, draining: bool) -> list[Any]:
         assert not draining
         self.batches.append([one.name for one in waiting])
-        return [None if one.name.startswith("-") else one.name.encode() for one in waiting]
+        return [None if one.name.startswith("-") else SimpleNamespace(response=one.name.encode()) for one in waiting]
+
+    def tell(self, replies: Sequence[Any]) -> None:
+        self.told.append([reply.response for reply in replies])
 
 
 class Scene:
@@ -100,6 +105,16 @@ def test_what_the_application_must_answer_leaves(scene: Scene) -> None:
     scene.rest()
     assert scene.got == [b"a", b"c"]
     assert scene.left == ["-b"]
+
+
+def test_observers_are_told_after_the_loop_could_send_the_answers(scene: Scene) -> None:
+    for name in ("a", "-b", "c"):
+        scene.ask(name)
+    while not scene.got:
+        scene.turns.turn()
+    assert scene.echo.told == []
+    scene.turns.turn()
+    assert scene.echo.told == [[b"a", b"c"]]
 
 
 def test_a_request_behind_another_is_answered_after_it(scene: Scene) -> None:

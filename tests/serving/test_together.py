@@ -125,4 +125,6 @@ def test_the_data_plane_tells_observers_of_what_is_answered_and_only_of_that(
     plane = DataPlane(live, live.get, [events.append], ticks)
     found = plane.exchange_ready([asked(FLOWERS), asked([[1]])])
     assert [one is not None for one in found] == [True, False]
+    assert events == []
+    plane.tell([one for one in found if one is not None])
     assert [(event.target, event.version, event.rows, event.error) for event in events] == [(IRIS, 1, 3, None)]
