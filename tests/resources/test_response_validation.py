@@ -9,8 +9,10 @@ import pytest
 from flask import Flask
 
 from mlapi.errors import InvalidAnswer
+from mlapi.resources import calls
 from mlapi.resources.errors import BROKEN
 from mlapi.runtimes.plans.plan import PlanRunner
+from mlapi.schemas.envelope import check_answer
 from mlapi.schemas.v1 import predict
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
@@ -54,6 +56,44 @@ def test_a_body_that_is_not_as_its_schema_has_it_does_not_leave(
     response = iris.test_client().post(*CALLS[0][:1], json=CALLS[0][1])
     assert (response.status_code, response.get_json()["error"]) == (500, BROKEN)
     assert "the answer is not as Predicted has it: extra: unknown field" in caplog.text
+
+
+FLOWERS = [FLOWER] * 1500
+TENSORS = {"name": "input-0", "shape": [1500, 4], "datatype": "FP64", "data": FLOWERS}
+LARGE = [
+    ("/v1/models/iris:predict", {"instances": FLOWERS, "signature_name": "predict_proba"}),
+    ("/v1/models/iris:predict", {"inputs": FLOWERS, "signature_name": "predict_proba"}),
+    ("/v2/models/iris/infer", {"id": "a", "inputs": [TENSORS], "outputs": [{"name": "predict_proba"}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body"), LARGE)
+def test_many_numbers_are_not_read_back_and_are_as_their_schema_has_them(
+    iris: Flask, monkeypatch: pytest.MonkeyPatch, path: str, body: Any,
+) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(calls, "valid", lambda body, schema: (read.append(body), check_answer(schema, body)))
+    straight = iris.test_client().post(path, json=body)
+    assert (straight.status_code, read) == (200, [])
+    assert len(straight.data) > calls.LONGEST_READ_BACK
+    monkeypatch.setattr(calls, "LONGEST_READ_BACK", len(straight.data))
+    assert iris.test_client().post(path, json=body).data == straight.data
+    assert read == [straight.data]
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    ("/v1/models/iris:predict", {"instances": FLOWERS}),
+    ("/v1/models/iris:classify", {"examples": [{"input-0": FLOWER}] * 1500}),
+])  # fmt: skip
+def test_texts_and_what_no_array_holds_are_read_back_however_many(
+    iris: Flask, monkeypatch: pytest.MonkeyPatch, path: str, body: Any,
+) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(calls, "valid", lambda body, _: read.append(body))
+    monkeypatch.setattr(calls, "LONGEST_READ_BACK", 1000)
+    response = iris.test_client().post(path, json=body)
+    assert len(response.data) > calls.LONGEST_READ_BACK
+    assert read == [response.data]
 
 
 def test_the_setting_leaves_the_schemas_out_and_not_the_check_of_arrays(
