@@ -10,7 +10,7 @@ import click
 from mlapi.cli.metric_option import SPAN, UNITS
 from mlapi.cli.output import json_option, print_json, registry_option
 from mlapi.cli.replay_report import print_passed, print_report
-from mlapi.cli.replay_run import MOST_REQUESTS, run
+from mlapi.cli.replay_run import MOST_REQUESTS, MOST_SECONDS, run
 from mlapi.errors import InvalidRequest, ReplayFailed
 from mlapi.inference.faults import quoted
 from mlapi.registry.store import Store
@@ -37,11 +37,13 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
               help="The share of the answers that may disagree. Default: any, versions ought to differ.")  # fmt: skip
 @click.option("--max-slower", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True,
               help="How many times as long the median prediction may take.")  # fmt: skip
+@click.option("--max-seconds", type=click.FloatRange(0, min_open=True), default=MOST_SECONDS, show_default=True,
+              help="How long a request may take; beyond it the replay ends and has not passed.")  # fmt: skip
 @registry_option
 @json_option
 def command(
     name: str, version: int, requests: int, against: str, since: str | None, tolerance: float, max_errors: float,
-    max_disagreement: float | None, max_slower: float, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
+    max_disagreement: float | None, max_slower: float, max_seconds: float, registry: Path, as_json: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:
     """Ask VERSION of NAME the newest requests that a server logged, here and now, and compare the answers.
 
@@ -59,7 +61,7 @@ def command(
     """
     limits = Limits(max_errors, max_disagreement, max_slower)
     begin = 0 if since is None else since_ms(since, time.time())
-    found = run(Store(registry), name, version, requests, _version(against), begin, tolerance)
+    found = run(Store(registry), name, version, requests, _version(against), begin, tolerance, max_seconds)
     faults = broken(found, limits)
     if as_json:
         print_json(picture(found, limits, faults))

@@ -1,13 +1,18 @@
 """A replay on a registry: the newest requests of its log, versions as a server loads them, a progress bar."""
 
+import math
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 
-from rich.progress import track
+from rich.progress import Progress
 
 from mlapi.cli.output import stderr
 from mlapi.config import Config
-from mlapi.errors import NotFound
+from mlapi.errors import NotFound, ReplayFailed
 from mlapi.registry import loading
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.store import Store
@@ -17,15 +22,18 @@ from mlapi.rollouts.replay import Replayed, replay
 from mlapi.rollouts.request_line import LoggedRequest
 
 MOST_REQUESTS = 1000
+MOST_SECONDS = 30.0
+LOOK_SECONDS = 0.1
 
 
 def run(
     store: Store, name: str, version: int, most: int, against: int | None = None, since_ms: int = 0,
-    tolerance: float = 0.0,
+    tolerance: float = 0.0, seconds: float = MOST_SECONDS,
 ) -> Replayed:
     """Return what came of asking `version` the `most` newest logged requests.
 
-    Raises ModelNotFound, VersionNotFound, NotFound where nothing was logged, VersionRefused.
+    Raises ModelNotFound, VersionNotFound, NotFound where nothing was logged, VersionRefused, and ReplayFailed where
+    a request takes longer than `seconds`.
     """
     for asked in (version, against):
         store.require(name, asked)
@@ -36,11 +44,22 @@ def run(
         since = f" since {moment(since_ms / 1000)}" if since_ms else ""
         advice = "let a server with MLAPI_REQUEST_LOG=0.1 answer some, and try again"
         raise NotFound(f"no request of model '{name}' was logged{since}; {advice}")
-    return replay(
-        requests, version, lambda number: _loaded(store, name, number, config), model=name, against=against,
+    turns = _Turns()
+    asking = _Asking(partial(
+        replay, requests, version, lambda number: _loaded(store, name, number, config), model=name, against=against,
         tolerance=tolerance, missing=(logged.dropped, len(logged.lines) - len(requests)),
-        threads=config.compute_threads, watch=_watched,
-    )
+        threads=config.compute_threads, watch=turns,
+    ))  # fmt: skip
+    asking.start()
+    with Progress(console=stderr, disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task("replaying", total=len(requests))
+        while asking.is_alive():
+            asking.join(LOOK_SECONDS)
+            progress.update(bar, completed=turns.done)
+            if time.monotonic() - turns.since > seconds:
+                fault = f"request {turns.done + 1} of {len(requests)} took longer than {seconds:g} s (--max-seconds)"
+                raise ReplayFailed(name, version, [f"{fault} and was given up"])
+    return asking.result()
 
 
 def _loaded(store: Store, name: str, version: int, config: Config) -> LoadedModel:
@@ -51,5 +70,34 @@ def _loaded(store: Store, name: str, version: int, config: Config) -> LoadedMode
     return loaded
 
 
-def _watched(requests: Sequence[LoggedRequest]) -> Iterable[LoggedRequest]:
-    return track(requests, "replaying", console=stderr, disable=not sys.stderr.isatty(), transient=True)
+class _Turns:
+    """Gives the requests one by one; `done` were answered, the one in hand was asked at `since`, monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.done, self.since = 0, math.inf
+
+    def __call__(self, requests: Sequence[LoggedRequest]) -> Iterator[LoggedRequest]:
+        for request in requests:
+            self.since = time.monotonic()
+            yield request
+            self.done += 1
+        self.since = math.inf
+
+
+class _Asking(threading.Thread):
+    """Replays in a thread that nobody has to wait for, since a model may never answer."""
+
+    def __init__(self, replayed: Callable[[], Replayed]) -> None:
+        super().__init__(name="mlapi-replay", daemon=True)
+        self._replayed, self._found = replayed, Future[Replayed]()
+
+    def run(self) -> None:
+        """Replay."""
+        try:
+            self._found.set_result(self._replayed())
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is asked for)
+            self._found.set_exception(error)
+
+    def result(self) -> Replayed:
+        """Return what came of it, or raise what it raised."""
+        return self._found.result()

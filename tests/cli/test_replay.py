@@ -1,5 +1,6 @@
 """`mlapi replay` and `mlapi rollout start --replay`: a gate on logged requests: limits, words, exit codes."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mlapi.cli.replay import since_ms
 from mlapi.errors import InvalidRequest, MlapiError
 from mlapi.inference.values import InferenceEvent, Target
 from mlapi.registry import loading
+from mlapi.registry.loading import LoadedModel
 from mlapi.registry.store import Store
 from mlapi.rollouts.request_log import RequestLog, folder_of
 
@@ -66,6 +68,29 @@ def test_one_that_takes_other_columns_fails_with_the_reason_and_nine(run: Run) -
     )
     assert "no answer to 5: SignatureMismatch: input 'city' is unknown" in done.stdout
     assert run("replay", "prices", "3", "--max-errors", "1").exception is None
+
+
+@pytest.mark.usefixtures("logged")
+def test_one_that_does_not_come_back_is_given_up_and_has_not_passed(
+    run: Run, houses: pd.DataFrame, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, answer = threading.Event(), LoadedModel.predict
+
+    def hanging(loaded: LoadedModel, inputs: Any, outputs: Any) -> Any:
+        if inputs["size"].tolist() == [houses["size"][2]]:
+            over.wait(60)
+        return answer(loaded, inputs, outputs)
+
+    monkeypatch.setattr(LoadedModel, "predict", hanging)
+    try:
+        code, sentence = failure(run("replay", "prices", "2", "--max-seconds", "0.2"))
+    finally:
+        over.set()
+    assert code == 9
+    assert sentence == (
+        "version 2 of model 'prices' did not pass the replay: "
+        "request 3 of 20 took longer than 0.2 s (--max-seconds) and was given up"
+    )
 
 
 @pytest.mark.usefixtures("logged")
