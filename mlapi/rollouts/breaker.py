@@ -37,14 +37,14 @@ class Breaker:
                 self._note(assignment)
 
     def _note(self, assignment: Assignment) -> None:
+        last = self._last.get(assignment.rollout)
+        if last is None:
+            last = self._last.setdefault(assignment.rollout, deque(maxlen=WINDOW))
+        last.append(assignment.fell_back)
+        if not assignment.fell_back:  # failures have not become more
+            return
         with self._lock:
-            last = self._last.get(assignment.rollout)
-            if last is None:
-                last = self._last[assignment.rollout] = deque(maxlen=WINDOW)
-            last.append(assignment.fell_back)
-            if not assignment.fell_back:  # failures have not become more
-                return
-            failures = sum(last)
+            failures = sum(tuple(last))
             if failures < FAILURES or assignment.rollout in self._tripped:
                 return
             self._tripped.add(assignment.rollout)

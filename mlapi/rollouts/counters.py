@@ -12,10 +12,11 @@ import os
 import secrets
 import socket
 import threading
+import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,11 +39,8 @@ NUMBERS = frozenset("fiub")
 FEW = 16
 
 
-class Stratum(NamedTuple):
-    """A step, and the candidate's share in millionths while it counted."""
-
-    step: int
-    ppm: int
+Stratum = tuple[int, int]
+"""A step, and the candidate's share in millionths while it counted."""
 
 
 @dataclass(slots=True)
@@ -83,21 +81,27 @@ class Tally:
 
     def arms(self, step: int, ppm: int) -> dict[str, Arm]:
         """Return the counts of both arms in a stratum, made where there are none."""
-        stratum = Stratum(step, ppm)
-        arms = self.strata.get(stratum)
+        arms = self.strata.get((step, ppm))
         if arms is None:
-            arms = self.strata[stratum] = {CONTROL: Arm(), CANDIDATE: Arm()}
+            arms = self.strata[step, ppm] = {CONTROL: Arm(), CANDIDATE: Arm()}
         return arms
 
 
 class Counters:
-    """Counts the events of every rollout in this process; an observer of the data plane."""
+    """Counts the events of every rollout in this process; an observer of the data plane.
+
+    A forked worker begins at zero, under a name of its own.
+    """
 
     def __init__(self) -> None:
+        self._limits: Mapping[str, float] = {}
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Begin at zero, as another worker."""
         self._lock = threading.Lock()
         self._tallies: dict[str, Tally] = {}
-        self._limits: Mapping[str, float] = {}
-        self._pid = os.getpid()
         self.name = worker_name()
 
     def limit(self, slow_ms: Mapping[str, float]) -> None:
@@ -107,20 +111,18 @@ class Counters:
     def observe(self, event: InferenceEvent) -> None:
         """Count inferences that a rollout decided; those that pinned a variant belong to no arm."""
         assignments = event.assignments
-        if not assignments or assignments[0].ppm <= 0 or not any(told.arm in ARMS for told in assignments):
+        if not assignments or assignments[0].ppm <= 0:
             return
-        first, judged = assignments[0], _judged(event)
-        bucket, is_slow = _bucket(event.model_ns), event.model_ns > self._limits.get(first.rollout, math.inf)
+        first, took, judged = assignments[0], event.model_ns, _judged(event)
+        bucket, is_slow = _bucket(took), took > self._limits.get(first.rollout, math.inf)
         with self._lock:
-            self._own_process()
-            tally = self._tallies.get(first.rollout)
-            if tally is None:
-                tally = self._tallies[first.rollout] = Tally()
+            tally = self._tallies.get(first.rollout) or Tally()
             arms = tally.arms(first.step, first.ppm)
-            for told, (score, invalid) in zip(assignments, judged, strict=True):
+            for number, told in enumerate(assignments):
                 arm = arms.get(told.arm)
                 if arm is None:
                     continue
+                score, invalid = judged[number]
                 tally.changes += 1
                 arm.requests += 1
                 arm.latency[bucket] += 1
@@ -130,11 +132,12 @@ class Counters:
                     arm.fell_back += told.fell_back
                     for kind in _bad(event.error, told, invalid=invalid, is_slow=is_slow):
                         _note_bad(arm, kind, told)
+            if tally.changes:
+                self._tallies[first.rollout] = tally
 
     def snapshot(self, rollout_id: str) -> dict[str, Any]:
         """Return the counts of a rollout as plain JSON, for `written` to read; `changes` tells whether any are new."""
         with self._lock:
-            self._own_process()
             tally = self._tallies.get(rollout_id, Tally())
             rows = [[*stratum, name, _plain(arm)]
                     for stratum, arms in tally.strata.items() for name, arm in arms.items()]  # fmt: skip
@@ -142,7 +145,7 @@ class Counters:
 
     def changes(self, rollout_id: str) -> int:
         """Return how many events of a rollout were counted here."""
-        tally = self._tallies.get(rollout_id) if self._pid == os.getpid() else None
+        tally = self._tallies.get(rollout_id)
         return 0 if tally is None else tally.changes
 
     def forget(self, but: frozenset[str]) -> None:
@@ -150,10 +153,16 @@ class Counters:
         with self._lock:
             self._tallies = {name: tally for name, tally in self._tallies.items() if name in but}
 
-    def _own_process(self) -> None:
-        """A forked worker begins at zero, under a name of its own."""
-        if self._pid != os.getpid():
-            self._tallies, self._pid, self.name = {}, os.getpid(), worker_name()
+
+_all: weakref.WeakSet[Counters] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for one in _all:
+        one.begin()
+
+
+os.register_at_fork(after_in_child=_begin_anew)  # to look at the process's number would cost each event
 
 
 def merged(snapshots: list[dict[str, Any]]) -> Tally:
@@ -201,43 +210,44 @@ def _bad(error: Exception | None, told: Assignment, *, invalid: bool, is_slow: b
     return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
 
 
-def _judged(event: InferenceEvent) -> list[tuple[float | None, bool]]:
+def _judged(event: InferenceEvent) -> Sequence[tuple[float | None, bool]]:
     """Return, for each request, the mean prediction, None where it is no number, and whether a number is not finite."""
     outputs = event.outputs
     if outputs is None:
         return [(None, False)] * event.requests
-    if event.requests > 1 and event.rows == 1 and (numeric := _numeric(outputs)) and all(map(_is_finite, numeric)):
-        return [(score, False) for score in _chosen(outputs).reshape(event.requests, -1)[:, -1].tolist()]
-    return [_judgement(event.single(number).outputs or {}) for number in range(event.requests)]
+    chosen, invalid = _looked_at(outputs)
+    if event.requests == 1:
+        return ((_score(chosen, invalid=invalid), invalid),)
+    if event.rows == 1 and not invalid and chosen is not None:
+        return [(score, False) for score in chosen.reshape(event.requests, -1)[:, -1].tolist()]
+    apart = [_looked_at(event.single(number).outputs or {}) for number in range(event.requests)]
+    return [(_score(chosen, invalid=invalid), invalid) for chosen, invalid in apart]
 
 
-def _judgement(outputs: Mapping[str, Array]) -> tuple[float | None, bool]:
-    numeric = _numeric(outputs)
-    if not numeric or not all(map(_is_finite, numeric)):
-        return None, bool(numeric)
-    chosen = _chosen(outputs)
-    if not chosen.size:
-        return None, False
-    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean()), False
-
-
-def _numeric(outputs: Mapping[str, Array]) -> list[Array]:
-    return [array for array in outputs.values() if array.dtype.kind in NUMBERS]
-
-
-def _chosen(outputs: Mapping[str, Array]) -> Array:
-    """Return what a prediction is judged by, of outputs of which some are numbers.
+def _looked_at(outputs: Mapping[str, Array]) -> tuple[Array | None, bool]:
+    """Return what predictions are judged by, None where nothing is a number, and whether a number is not finite.
 
     Of probabilities the last class counts, which of two is the one that is asked about.
     """
-    found = outputs.get(PROBABILITIES)
-    return found if found is not None and found.dtype.kind in NUMBERS else _numeric(outputs)[0]
+    chosen, invalid = None, False
+    for name, array in outputs.items():
+        kind = array.dtype.kind
+        if kind not in NUMBERS:
+            continue
+        invalid = invalid or (kind == "f" and not _is_finite(array))
+        if chosen is None or name == PROBABILITIES:
+            chosen = array
+    return chosen, invalid
+
+
+def _score(chosen: Array | None, *, invalid: bool) -> float | None:
+    if chosen is None or invalid or not chosen.size:
+        return None
+    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean())
 
 
 def _is_finite(array: Array) -> bool:
     """Tell whether all numbers are finite; a few of them Python looks at faster than numpy."""
-    if array.dtype.kind != "f":
-        return True
     if array.size == 1:
         return math.isfinite(array.item())
     if array.size <= FEW:

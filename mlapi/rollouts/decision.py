@@ -58,7 +58,7 @@ class Decision:
 
 def weigh(rollout: Rollout, tally: Tally, workers: int) -> Evidence:
     """Return what the counts of a rollout say; `workers` is how many processes may have counted a key each."""
-    divided = [(stratum.ppm / BUCKETS, arms) for stratum, arms in tally.strata.items() if 0 < stratum.ppm < BUCKETS]
+    divided = [(ppm / BUCKETS, arms) for (_, ppm), arms in tally.strata.items() if 0 < ppm < BUCKETS]
     e_values, shift = {}, None
     for guardrail in rollout.guardrails:
         if guardrail.name in RATES:
@@ -100,7 +100,7 @@ def waiting_for(rollout: Rollout, tally: Tally, elapsed: Elapsed, *, won: bool =
     if not rollout.plan:
         return "an operator: a shadow goes nowhere by itself"
     step = rollout.plan[rollout.step]
-    asked = sum(arms[CANDIDATE].requests for stratum, arms in tally.strata.items() if stratum.step == rollout.step)
+    asked = sum(arms[CANDIDATE].requests for (number, _), arms in tally.strata.items() if number == rollout.step)
     seconds, requests = step.min_duration_s - elapsed.step, max(1, step.min_samples) - asked
     parts = [f"{seconds:.0f} s"] * (seconds > 0) + [f"{requests} requests to the candidate"] * (requests > 0)
     if rollout.metric is not None and rollout.step == len(rollout.plan) - 1 and not won:

@@ -8,12 +8,11 @@ would keep the interpreter from the requests for longer than each of them does.
 
 import json
 import logging
-import math
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -66,7 +65,8 @@ class ExposureLog:
             self.dropped += len(lines) - max(room, 0)
             del lines[max(room, 0) :]
         rollout_id = event.assignments[0].rollout
-        self._waiting.extend([(rollout_id, line) for line in lines])
+        for line in lines:
+            self._waiting.append((rollout_id, line))
         if lines and not self._wake.is_set():
             self._wake.set()
 
@@ -143,26 +143,33 @@ def lines_of(event: InferenceEvent, at_ms: int) -> list[str]:
 
     Put together by hand, at a third of what any encoder of JSON takes: nothing that it puts in needs an escape.
     """
-    first, failed = event.assignments[0], event.error is not None and isinstance(event.error, FAILURES)
+    first, end = event.assignments[0], f',"n":{event.rows}'
     when = f',"t":{at_ms},"g":{first.generation},"s":{first.step},"w":{first.ppm},"a":"'
-    took = f',"l":{event.model_ns // MICROSECOND / 1000},"e":'
-    return [
-        f'{{"p":{_quoted(told.prediction_id)}{when}{told.arm}","f":{told.fell_back:d},"u":"{told.unit}",'
-        f'"k":"{told.hashed:016x}"{took}{told.fell_back or failed:d},"n":{event.rows}{answer}}}\n'
-        for told, answer in zip(event.assignments, _answers(event), strict=True) if told.arm in ARMS
-    ]
+    took = event.model_ns // MICROSECOND / 1000
+    failed, answers = event.error is not None and isinstance(event.error, FAILURES), _answers(event)
+    lines = []
+    for number, told in enumerate(event.assignments):
+        if told.arm in ARMS:
+            fell_back = "1" if told.fell_back else "0"
+            lines.append(
+                f'{{"p":{_quoted(told.prediction_id)}{when}{told.arm}","f":{fell_back},"u":"{told.unit}",'
+                f'"k":"{told.hashed:016x}","l":{took},"e":{"1" if failed else fell_back}{end}{answers[number]}}}\n'
+            )
+    return lines
 
 
 def _quoted(prediction_id: str | None) -> str:
     return "null" if prediction_id is None else f'"{prediction_id}"'
 
 
-def _answers(event: InferenceEvent) -> list[str]:
+def _answers(event: InferenceEvent) -> Sequence[str]:
     """Return the answer to each request, as `_answer` writes it."""
     outputs = event.outputs
     if event.rows != 1 or outputs is None:
         return [""] * event.requests
-    if event.requests > 1 and all(array.dtype.kind in NUMBERS for array in outputs.values()):
+    if event.requests == 1:
+        return (_answer(outputs),)
+    if all(array.dtype.kind in NUMBERS for array in outputs.values()):
         return _answers_together(outputs, event.requests)
     return [_answer(event.single(number).outputs or {}) for number in range(event.requests)]
 
@@ -191,8 +198,9 @@ def _answer(outputs: Mapping[str, Array]) -> str:
                 probabilities = f',"q":{_json(array.reshape(-1).tolist())}'
         elif not value and array.size == 1:
             found = array.item()
-            if not isinstance(found, bytes) and not (isinstance(found, float) and not math.isfinite(found)):
-                value = f',"y":{_json(found)}'
+            written = "null" if isinstance(found, bytes) else _json(found)
+            if written != "null":  # as it is where it is not finite
+                value = f',"y":{written}'
     return value + probabilities
 
 

@@ -130,12 +130,12 @@ class Ledger:
         known = {"window": window, "grace": GRACE_MS, "settled": now_ms - window - GRACE_MS, "cap": metric.cap}
         cells: dict[Stratum, dict[str, tuple[float, float, float, int]]] = {}
         for step, ppm, candidate, *sums in self._rows.execute(_SETTLED.format(value=value, moved=moved), known):
-            cells.setdefault(Stratum(step, ppm), {})[CANDIDATE if candidate else CONTROL] = tuple(sums)
+            cells.setdefault((step, ppm), {})[CANDIDATE if candidate else CONTROL] = tuple(sums)
         none = (0, 0.0, 0.0, 0)
         pairs = {stratum: (arms.get(CONTROL, none), arms.get(CANDIDATE, none)) for stratum, arms in cells.items()}
         (conflicts,) = self._rows.execute("SELECT COALESCE(SUM(conflicts), 0) FROM outcomes").fetchone()
         moments = {stratum: Moments(one[:3], other[:3]) for stratum, (one, other) in pairs.items()}
-        labelled = tuple(Counts(one[3], other[3], stratum.ppm / BUCKETS) for stratum, (one, other) in pairs.items())
+        labelled = tuple(Counts(one[3], other[3], ppm / BUCKETS) for (_, ppm), (one, other) in pairs.items())
         return Settled(moments, labelled, conflicts)
 
     def _news(self, kind: str) -> Iterator[tuple[list[dict[str, Any]], tuple[str, int]]]:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,13 @@ def same_answers(roads: list[Server], sent: bytes) -> bytes:
                 answers.add(b"%d\r\n%s\r\n%s" % (status, cut, NEW_ID.sub(rb"\1", body)))
     assert len(answers) == 1, answers
     return answers.pop()
+
+
+def logged(server: Server, request_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the lines of the access log so far, by request id; the lane writes them after the answers."""
+    ended, _, _ = server.log.read_text().rpartition("\n")
+    lines = [json.loads(line) for line in ended.splitlines()]
+    return {line["request_id"]: line for line in lines if line.get("request_id") in request_ids}
 
 
 def posted(path: str, document: object, **headers: str) -> bytes:

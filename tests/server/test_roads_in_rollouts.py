@@ -18,8 +18,8 @@ from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.transitions import Reason, start
 from tests.contract.conftest import publish_all
 from tests.contract.wire import binary, tensor
-from tests.server.conftest import Server
-from tests.server.roads import IRIS, posted, request, same_answers, three_roads, v2
+from tests.server.conftest import Server, until
+from tests.server.roads import IRIS, logged, posted, request, same_answers, three_roads, v2
 from tests.server.test_worker import Client
 
 pytestmark = pytest.mark.server
@@ -51,9 +51,7 @@ def roads(rollout: tuple[Path, Rollout]) -> Iterator[list[Server]]:
     registry, _ = rollout
     with three_roads(registry.parent, registry) as servers:
         for server in servers:
-            until = time.monotonic() + FOLLOWED_SECONDS
-            while b"X-Mlapi-Rollout" not in asked(server, posted(PATH, BODY)) and time.monotonic() < until:
-                pass
+            assert until(lambda one=server: b"X-Mlapi-Rollout" in asked(one, posted(PATH, BODY)), FOLLOWED_SECONDS)
         yield servers
 
 
@@ -117,10 +115,8 @@ def test_the_lane_was_taken_by_both_arms(roads: list[Server]) -> None:
             assert (status, headers["X-Request-Id"]) == (200, f"lane-{user}")
             variants[f"lane-{user}"] = headers["X-Mlapi-Variant"], headers["X-Model-Version"]
     assert set(variants.values()) == {("control", "1"), ("candidate", "2")}
-    lines = [json.loads(line) for line in roads[0].log.read_text().splitlines()]
-    lanes = {line["request_id"]: line["lane"] for line in lines if line.get("request_id") in variants}
-    assert {name: variants[name] for name, lane in lanes.items() if not lane} == {}
-    assert len(lanes) == len(USERS)
+    assert until(lambda: logged(roads[0], variants).keys() == variants.keys())
+    assert {variants[name] for name, line in logged(roads[0], variants).items() if not line["lane"]} == set()
 
 
 def test_the_lane_signs_what_it_decided(roads: list[Server], rollout: tuple[Path, Rollout]) -> None:
