@@ -33,31 +33,38 @@ class Segments:
         self._largest = LARGEST if largest is None else largest
         self._descriptor: int | None = None
         self._number, self._size, self._since = 0, 0, 0.0
+        self._is_torn = False
 
     @property
     def begun(self) -> int:
         """How many segments this process has begun in the folder."""
         return self._number
 
-    def append(self, lines: bytes) -> None:
-        """Append whole lines; they survive the machine when this returns. Raises OSError."""
+    def append(self, lines: bytes, *, sync: bool = True) -> None:
+        """Append whole lines; with `sync` all so far survive the machine when this returns. Raises OSError."""
         is_old = self._clock() - self._since > OLDEST_SECONDS
         if self._descriptor is not None and (is_old or self._size > self._largest):
             self.seal()
         if self._descriptor is None:
             self._begin()
-        descriptor, view = self._descriptor or 0, memoryview(lines)
+        descriptor, view = self._descriptor or 0, memoryview(b"\n" + lines if self._is_torn else lines)
         while view:
-            view = view[os.write(descriptor, view) :]
-        os.fdatasync(descriptor)
-        self._size += len(lines)
+            written = os.write(descriptor, view)
+            view = view[written:]
+            self._size += written
+            self._is_torn = bool(view)  # until the rest is written; else the next line would be lost with this one
+        if sync:
+            os.fdatasync(descriptor)
 
     def seal(self) -> None:
         """End the present segment, if there is one; raises OSError."""
         if self._descriptor is None:
             return
-        os.close(self._descriptor)
-        self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):  # its rollout is gone
             self._path.rename(self._path.with_suffix(SEALED))
 
@@ -68,6 +75,7 @@ class Segments:
     def _begin(self) -> None:
         durable.make_folder(self._folder)
         self._number, self._size, self._since = self._number + 1, 0, self._clock()
+        self._is_torn = False
         self._descriptor = os.open(self._path, _APPEND, 0o600)
 
 

@@ -2,8 +2,8 @@
 
 A request costs its line, in a queue; a thread writes them five times a second. What a killed process loses is at
 most a quarter of a second of them, the time of the writing included. A queue that is full, or a disk that is, drops
-lines and counts them; it never holds a request up. The lines are made at once, not by the thread: thousands at a time
-would keep the interpreter from the requests for longer than each of them does.
+lines and counts them; it never holds a request up. The lines are made at once, not by the thread, and it writes few at
+a time: thousands would keep the interpreter from the requests for longer than each of them does.
 """
 
 import json
@@ -28,6 +28,14 @@ from mlapi.rollouts.generations import Generations
 EXPOSURES, OUTCOMES = "exposures", "outcomes"
 KEPT_SECONDS = 30 * 86400.0
 MOST_WAITING = 50_000
+"""Lines of a rollout that wait to be written."""
+
+AT_ONCE = 200
+"""Lines that are written before the thread rests: some tens of microseconds' work."""
+
+REST_SECONDS = 0.0005
+"""A write lets go of the interpreter, but not of the processor, which the requests may have no other of."""
+
 FLUSH_SECONDS = 0.2
 MOST_CLASSES = 100
 MICROSECOND, MILLISECOND = 1_000, 1_000_000
@@ -47,7 +55,7 @@ class ExposureLog:
         clock: Callable[[], int] = time.time_ns, *, on: bool = True,
     ) -> None:
         self._generations, self._known, self._clock, self._on = generations, known, clock, on
-        self._waiting: deque[tuple[str, str]] = deque()
+        self._waiting: dict[str, deque[str]] = {}
         self._segments: dict[str, Segments] = {}
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._ended = threading.Event()
@@ -59,15 +67,19 @@ class ExposureLog:
         """Note inferences that a rollout decided; those that pinned a variant belong to no arm."""
         if not event.assignments or not self._on:
             return
-        room = MOST_WAITING - len(self._waiting)
         lines = lines_of(event, self._clock() // MILLISECOND)
+        if not lines:
+            return
+        rollout_id = event.assignments[0].rollout
+        waiting = self._waiting.get(rollout_id)
+        if waiting is None:
+            waiting = self._waiting.setdefault(rollout_id, deque())
+        room = MOST_WAITING - len(waiting)
         if len(lines) > room:
             self.dropped += len(lines) - max(room, 0)
             del lines[max(room, 0) :]
-        rollout_id = event.assignments[0].rollout
-        for line in lines:
-            self._waiting.append((rollout_id, line))
-        if lines and not self._wake.is_set():
+        waiting.extend(lines)
+        if not self._wake.is_set():
             self._wake.set()
 
     def start(self) -> None:
@@ -84,15 +96,15 @@ class ExposureLog:
         self._ended.set()
         self._wake.set()
 
-    def write(self) -> None:
-        """Write what waits; what cannot be written is dropped, counted, and said in the log once."""
+    def write(self, rest: float = 0.0) -> None:
+        """Write what waits, with a rest of so many seconds now and then.
+
+        Lines that cannot be written are dropped, counted, and that is said in the log once.
+        """
         with self._lock:
-            lines: dict[str, list[str]] = {}
-            while self._waiting:
-                rollout_id, line = self._waiting.popleft()
-                lines.setdefault(rollout_id, []).append(line)
-            for rollout_id, written in lines.items():
-                self._append(rollout_id, written)
+            for rollout_id, waiting in list(self._waiting.items()):
+                if waiting:
+                    self._append(rollout_id, waiting, rest)
 
     def flush(self) -> None:
         """Write what waits and end the segments: when the process ends."""
@@ -101,28 +113,35 @@ class ExposureLog:
             for one in self._segments.values():
                 one.seal()
 
-    def _append(self, rollout_id: str, lines: list[str]) -> None:
+    def _append(self, rollout_id: str, waiting: deque[str], rest: float) -> None:
         rollout = self._known(rollout_id)
         if rollout is None:
-            self.dropped += len(lines)
+            self.dropped += len(self._waiting.pop(rollout_id))
             return
         if rollout_id not in self._segments:
             folder = self._generations.folder(rollout.model, rollout_id) / EXPOSURES
             self._segments[rollout_id] = Segments(folder, worker_name())
-        try:
-            self._segments[rollout_id].append("".join(lines).encode())
-            self._writable = True
-        except OSError as error:
-            self.dropped += len(lines)
-            if self._writable:
-                log.warning("exposures cannot be written", extra={"rollout": rollout_id, "error": str(error)})
-            self._writable = False
+        left = len(waiting)
+        while left:
+            lines = [waiting.popleft() for _ in range(min(left, AT_ONCE))]
+            left -= len(lines)
+            try:
+                self._segments[rollout_id].append("".join(lines).encode(), sync=not left)
+                self._writable = True
+                if left and rest:
+                    time.sleep(rest)
+            except OSError as error:  # what is left waits for the next time
+                self.dropped += len(lines)
+                if self._writable:
+                    log.warning("exposures cannot be written", extra={"rollout": rollout_id, "error": str(error)})
+                self._writable = False
+                return
 
     def _keep_writing(self) -> None:
         while self._wake.wait() and not self._ended.wait(FLUSH_SECONDS):  # a process without a rollout never wakes
             self._wake.clear()
             try:
-                self.write()
+                self.write(REST_SECONDS)
             except Exception:
                 log.exception("writing the exposures failed")
 

@@ -1,8 +1,10 @@
 """The exposure log: a line an event, in files of this process, and never in a request's way."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,34 @@ def test_a_full_queue_drops_and_counts(log: ExposureLog, event: Event, monkeypat
     for _ in range(5):
         log.observe(event())
     assert log.dropped == 2
+
+
+def test_on_a_full_disk_a_few_lines_are_lost_and_the_others_wait_for_room(
+    log: ExposureLog, event: Event, tmp_path: Path,
+) -> None:
+    written = exposures.AT_ONCE
+    for number in range(4 * written):
+        log.observe(event(hashed=number))
+    with no_file_over(64 * 500):
+        log.write()
+        log.write()
+    log.flush()
+    (path,) = tmp_path.glob("iris/rollouts/*/exposures/*")
+    found = [line for line in path.read_text().splitlines() if line.endswith("}")]
+    keys = [int(json.loads(line)["k"], 16) for line in found]
+    assert keys[:written] + keys[-written:] == [*range(written), *range(3 * written, 4 * written)]
+    assert log.dropped == 2 * written
+
+
+@contextlib.contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    """A write beyond so many bytes of a file fails, as on a full disk after as many as there is room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_segment_that_is_full_is_sealed_and_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
