@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import inf
 
 import numpy as np
 
@@ -56,9 +56,12 @@ class Classification(Step):
         self._labels[:, 0] = self.labels
         self._has_tolerance = hasattr(self.model, "tolerance")
         self._link = LINKS["identity" if self.link == "none" else self.link]
+        self._by_logits = not self.exact and getattr(self.model, "ends_in_softmax", False)
 
     def answers(self, rows: Array, wanted: Sequence[str]) -> dict[str, Array]:
         """Return `predict` as `[n, 1]` and `predict_proba` as `[n, classes]`, those of them that are wanted."""
+        if self._by_logits and len(wanted) == 1 and wanted[0] == "predict":
+            return {"predict": self._of_logits(self.model.logits(rows))}  # type: ignore[attr-defined]
         scores = self.model(rows)
         found: dict[str, Array] = {}
         for name in wanted:
@@ -87,6 +90,21 @@ class Classification(Step):
         chosen: Array = self._labels.take(best, axis=0)
         return chosen
 
+    def _of_logits(self, logits: Array) -> Array:
+        """Return the labels of the largest, which softmax leaves the largest.
+
+        Of `k` classes the likeliest has at least 1 / k, so that the second is less likely by 1 / k times
+        1 - exp(-gap) or more: where the gap is above 2 k NEAR, by more than NEAR.
+        """
+        near = 2 * NEAR * logits.shape[1]
+        if len(logits) <= FEW:
+            return self._labels.take(_apart(logits, near), axis=0)
+        if not np.isfinite(logits).all():
+            raise Unproven
+        _check_apart(logits, near)
+        chosen: Array = self._labels.take(logits.argmax(axis=1), axis=0)
+        return chosen
+
     def _one(self, score: float, rows: Array) -> Array:
         """Return the label of a single row, which is what most requests hold."""
         if not self.exact:
@@ -103,14 +121,16 @@ class Classification(Step):
         return found[:, 0] if found.shape[1] == 1 else found
 
 
-def _apart(scores: Array) -> list[int]:
+def _apart(scores: Array, near: float = NEAR) -> list[int]:
     """Return what `argmax` and `_check_apart` do for scores without a tolerance of their own, row by row in Python."""
     places = []
     for row in scores.tolist():
-        second, first = sorted(row)[-2:]
-        if not first - second > NEAR or any(map(isnan, row)):
+        total, first = sum(row), max(row)
+        place = row.index(first)
+        row[place] = -inf
+        if total - total != 0.0 or not first - max(row) > near:  # none is finite that is added to what is not
             raise Unproven
-        places.append(row.index(first))
+        places.append(place)
     return places
 
 

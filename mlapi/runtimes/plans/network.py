@@ -31,11 +31,17 @@ class Network(Step):
     final: str
 
     def __post_init__(self) -> None:
-        ways = [self.hidden] * (len(self.weights) - 1) + [self.final]
+        ways = [self.hidden] * (len(self.weights) - 1) + ["identity"]
         self._layers = tuple(zip(self.weights, self.offsets, (ACTIVATIONS[way] for way in ways), strict=True))
+        self._last = ACTIVATIONS[self.final]
+        self.ends_in_softmax = self.final == "softmax"
 
     def __call__(self, rows: Array) -> Array:
         """Return `[n, outputs]`. Raises ModelRefusedInput where a number is not finite."""
+        return self._last(self.logits(rows))
+
+    def logits(self, rows: Array) -> Array:
+        """Return `[n, outputs]` as they are before the last function; raises as a call does."""
         total = float(np.vdot(rows, rows))
         if total - total != 0.0:
             check_finite(rows, missing=False)
