@@ -13,16 +13,17 @@ is not 200, ends the run with exit code 1. Writes serving.json, serving.md and s
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import asking
+import flame
 import fleet
 import machine
 import report
@@ -102,20 +103,18 @@ def _measure(
 def _profile(
     server: fleet.Server, fitted: dict[str, fleet.Model], names: dict[str, list[str]], out: Path,
 ) -> None:
-    """Write a flame graph of the busiest process for every protocol, of single rows on 8 connections."""
+    """Write a flame graph and its top ten for every protocol, of single rows on 8 connections."""
     model = "M2" if "M2" in fitted else names["models"][0]
     for system in (name for name in names["systems"] if SYSTEMS[name][0] == "mlapi"):
         request = SYSTEMS[system][1](model, fitted[model], fitted[model].request_rows(1))
         measured(server, request, WORKLOADS["c8"], 1, LOAD_CORE)
         file = out / f"profile-{system.removeprefix('mlapi ').replace(' ', '-').lower()}.svg"
-        spy = subprocess.Popen(
-            ["taskset", "-c", LOAD_CORE, "py-spy", "record", "--duration", str(PROFILE_SECONDS), "--rate", "250",
-             "--gil", "--output", str(file), "--pid", str(server.pids()[0])],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        measured(server, request, WORKLOADS["c8"], PROFILE_SECONDS, LOAD_CORE)
-        failed = spy.communicate()[1]
-        print(f"profile: {file}" if file.exists() else f"py-spy made no profile: {failed.decode()[-300:]}", flush=True)
+        load = partial(measured, server, request, WORKLOADS["c8"], PROFILE_SECONDS, LOAD_CORE)
+        try:
+            table = flame.profiled(server.pids()[0], LOAD_CORE, PROFILE_SECONDS, load, file)
+            print(f"{system}: {file}\n{table}", flush=True)
+        except OSError as error:
+            print(f"py-spy made no profile: {error}", flush=True)
 
 
 def _picked(given: str, known: Any, what: str) -> list[str]:  # noqa: ANN401 (names, or a table by name)
@@ -134,7 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=3, help="of every load; warm-ups are apart")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="M2 with c1, c8 and b100, once, for a second each")
-    parser.add_argument("--profile", action="store_true", help="flame graphs of mlapi by py-spy, after the loads")
+    parser.add_argument("--profile", action="store_true", help="flame graphs and their top ten, by py-spy")
     parser.add_argument("--out", default="bench-results", help="the folder for the results")
     options = parser.parse_args()
     if options.quick:

@@ -53,6 +53,14 @@ def test_a_row_is_the_median_and_the_spread_of_its_repeats(report: Any, document
     assert (second["system"], second["requests_per_second"]) == ("b", 6000.0)
 
 
+def test_the_top_of_a_profile_adds_up_what_functions_take_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import flame  # noqa: PLC0415 (see report)
+
+    stacks = "main (m.py:1);read (r.py:7) 3\nmain (m.py:2);read (r.py:9) 2\nmain (m.py:2) 4\nx (<x>:3) 1"
+    assert flame.top(stacks, 2) == [("read (r.py)", 0.5), ("main (m.py)", 0.4)]
+
+
 def test_the_table_has_a_line_a_system_and_names_the_machine(report: Any, document: dict[str, Any]) -> None:
     lines = report.markdown(document).splitlines()
     assert "<X & Y> (2 cores)" in lines[0]
