@@ -118,12 +118,16 @@ class RolloutConflict(MlapiError):
 
 
 class ReplayFailed(MlapiError):
-    """A version did not answer logged requests within the limits; `faults` says each that it broke."""
+    """A version did not answer logged requests within the limits; `faults` says each that it broke.
 
-    def __init__(self, name: str, version: int, faults: Sequence[str]) -> None:
+    Where it `hangs`, a thread of this process waits for its answer still.
+    """
+
+    def __init__(self, name: str, version: int, faults: Sequence[str], *, hangs: bool = False) -> None:
         self.name = name
         self.version = version
         self.faults = tuple(faults)
+        self.hangs = hangs
         super().__init__(f"version {version} of model '{name}' did not pass the replay: {'; '.join(self.faults)}")
 
 

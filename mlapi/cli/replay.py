@@ -38,7 +38,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 @click.option("--max-slower", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True,
               help="How many times as long the median prediction may take.")  # fmt: skip
 @click.option("--max-seconds", type=click.FloatRange(0, min_open=True), default=MOST_SECONDS, show_default=True,
-              help="How long a request may take; beyond it the replay ends and has not passed.")  # fmt: skip
+              help="How long a request may take, and a tenth of what loading may.")  # fmt: skip
 @registry_option
 @json_option
 def command(

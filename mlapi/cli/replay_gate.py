@@ -10,6 +10,8 @@ from mlapi.registry.store import Store
 from mlapi.rollouts.gate import Limits, broken
 from mlapi.rollouts.replay_picture import picture
 
+NOTHING_STARTED = "nothing was started"
+
 
 def require_passed(store: Store, name: str, version: int, requests: int, *, as_json: bool) -> dict[str, Any]:
     """Return the replay of the newest `requests` as a document; within the usual limits, else ReplayFailed.
@@ -17,7 +19,10 @@ def require_passed(store: Store, name: str, version: int, requests: int, *, as_j
     The report is printed where it failed, one line where it passed; the document only where it failed.
     """
     limits = Limits()
-    found = run(store, name, version, requests)
+    try:
+        found = run(store, name, version, requests)
+    except ReplayFailed as error:
+        raise ReplayFailed(name, version, (*error.faults, NOTHING_STARTED), hangs=error.hangs) from error
     faults = broken(found, limits)
     document = picture(found, limits, faults)
     if faults:
@@ -25,7 +30,7 @@ def require_passed(store: Store, name: str, version: int, requests: int, *, as_j
             print_json({"replay": document})
         else:
             print_report(found, limits)
-        raise ReplayFailed(name, version, (*faults, "nothing was started"))
+        raise ReplayFailed(name, version, (*faults, NOTHING_STARTED))
     if not as_json:
         print_passed(found)
     return document

@@ -23,6 +23,7 @@ from mlapi.rollouts.request_line import LoggedRequest
 
 MOST_REQUESTS = 1000
 MOST_SECONDS = 30.0
+LOADING = 10
 LOOK_SECONDS = 0.1
 
 
@@ -33,7 +34,7 @@ def run(
     """Return what came of asking `version` the `most` newest logged requests.
 
     Raises ModelNotFound, VersionNotFound, NotFound where nothing was logged, VersionRefused, and ReplayFailed where
-    a request takes longer than `seconds`.
+    a request takes longer than `seconds`, or to load a version LOADING times as long.
     """
     for asked in (version, against):
         store.require(name, asked)
@@ -44,10 +45,10 @@ def run(
         since = f" since {moment(since_ms / 1000)}" if since_ms else ""
         advice = "let a server with MLAPI_REQUEST_LOG=0.1 answer some, and try again"
         raise NotFound(f"no request of model '{name}' was logged{since}; {advice}")
-    turns = _Turns()
+    turns = _Turns(seconds)
     asking = _Asking(partial(
-        replay, requests, version, lambda number: _loaded(store, name, number, config), model=name, against=against,
-        tolerance=tolerance, missing=(logged.dropped, len(logged.lines) - len(requests)),
+        replay, requests, version, turns.loading(lambda number: _loaded(store, name, number, config)), model=name,
+        against=against, tolerance=tolerance, missing=(logged.dropped, len(logged.lines) - len(requests)),
         threads=config.compute_threads, watch=turns,
     ))  # fmt: skip
     asking.start()
@@ -56,10 +57,12 @@ def run(
         while asking.is_alive():
             asking.join(LOOK_SECONDS)
             progress.update(bar, completed=turns.done)
-            if time.monotonic() - turns.since > seconds:
-                fault = f"request {turns.done + 1} of {len(requests)} took longer than {seconds:g} s (--max-seconds)"
-                raise ReplayFailed(name, version, [f"{fault} and was given up"])
-    return asking.result()
+            if turns.is_late:
+                raise ReplayFailed(name, version, [f"{turns.told} (--max-seconds) and was given up"], hangs=True)
+    try:
+        return asking.result()
+    except (SystemExit, KeyboardInterrupt) as error:  # a model's own, which would end the gate as if it had passed
+        raise ReplayFailed(name, version, [f"it raised {type(error).__name__}"]) from error
 
 
 def _loaded(store: Store, name: str, version: int, config: Config) -> LoadedModel:
@@ -71,17 +74,42 @@ def _loaded(store: Store, name: str, version: int, config: Config) -> LoadedMode
 
 
 class _Turns:
-    """Gives the requests one by one; `done` were answered, the one in hand was asked at `since`, monotonic seconds."""
+    """Times what a replay does, one thing after the other, and how many requests are `done`.
 
-    def __init__(self) -> None:
-        self.done, self.since = 0, math.inf
+    `told` says of what is being done that it took too long, for when it `is_late`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.done, self.told = 0, ""
+        self._seconds, self._until = seconds, math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what is being done takes longer than it may."""
+        return time.monotonic() > self._until
+
+    def loading(self, load: Callable[[int], LoadedModel]) -> Callable[[int], LoadedModel]:
+        """Return `load`, timed."""
+
+        def timed(version: int) -> LoadedModel:
+            self._begin(f"to load version {version}", LOADING * self._seconds)
+            loaded = load(version)
+            self._until = math.inf
+            return loaded
+
+        return timed
 
     def __call__(self, requests: Sequence[LoggedRequest]) -> Iterator[LoggedRequest]:
+        """Yield the requests one by one, each timed until the next is asked for."""
         for request in requests:
-            self.since = time.monotonic()
+            self._begin(f"request {self.done + 1} of {len(requests)}", self._seconds)
             yield request
             self.done += 1
-        self.since = math.inf
+        self._until = math.inf
+
+    def _begin(self, what: str, seconds: float) -> None:
+        self.told = f"{what} took longer than {seconds:g} s"
+        self._until = time.monotonic() + seconds
 
 
 class _Asking(threading.Thread):

@@ -100,6 +100,11 @@ class InferenceRequest:
     id: str | None = None
     parameters: Parameters = field(default_factory=dict)
 
+    @property
+    def wants_texts(self) -> bool:
+        """Whether numbers are to be answered as texts."""
+        return False
+
 
 @dataclass(slots=True)
 class Assignment:
@@ -191,8 +196,8 @@ class InferenceEvent:
     def _own(self, arrays: Mapping[str, Array] | None, number: int) -> Mapping[str, Array] | None:
         if arrays is None:
             return None
-        first = number * self.rows
-        return {name: array[first : first + self.rows] for name, array in arrays.items()}
+        first = number * self.rows  # copied, so that who keeps one of them does not keep all
+        return {name: array[first : first + self.rows].copy() for name, array in arrays.items()}
 
 
 def rows_of(arrays: Mapping[str, Array]) -> int:

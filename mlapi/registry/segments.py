@@ -1,8 +1,8 @@
 """Segments: files that one process appends whole lines to, and that others read while they grow.
 
 `<folder>/<name>-00000001.open` becomes `.jsonl` when it is full, old, or its writer ends. A writer that is
-killed leaves it `.open`, at worst with a torn last line, which readers leave out. With `durable.py` this is
-the only module that writes.
+killed leaves it `.open`, at worst with a torn last line; a disk that was full leaves one in the midst. Readers
+leave those out. With `durable.py` this is the only module that writes.
 """
 
 import contextlib

@@ -12,7 +12,7 @@ from flask import Response, request
 from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
-from mlapi.inference.values import InferenceResponse, Target
+from mlapi.inference.values import InferenceRequest, InferenceResponse, Target
 from mlapi.resources.api import JSON, valid
 from mlapi.resources.compression import encoded
 from mlapi.resources.variants import Sender
@@ -73,9 +73,10 @@ def compressed(given: Answer, accept: str | None) -> Answer:
     return given if encoding is None else Answer(data, (*given.headers, ("Content-Encoding", encoding)))
 
 
-def _is_of_numbers(response: InferenceResponse) -> bool:
-    """Tell whether all outputs are finite numbers."""
-    return all(array.dtype.kind in "fiub" and np.isfinite(array).all() for array in response.outputs.values())
+def _is_of_numbers(response: InferenceResponse, asked: InferenceRequest) -> bool:
+    """Tell whether all outputs are finite numbers and were asked for as such."""
+    arrays = response.outputs.values()
+    return not asked.wants_texts and all(one.dtype.kind in "fiub" and np.isfinite(one).all() for one in arrays)
 
 
 def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
@@ -83,7 +84,7 @@ def asked(plane: DataPlane, call: Call, read: Callable[[], bytes]) -> Response:
 
     def dump(response: InferenceResponse, loaded: Any) -> Answer:  # noqa: ANN401 (what `load` made)
         given = call.dump(response, loaded)
-        if call.batch is None or len(given.body) <= LONGEST_READ_BACK or not _is_of_numbers(response):
+        if call.batch is None or len(given.body) <= LONGEST_READ_BACK or not _is_of_numbers(response, loaded):
             valid(given.body[: given.json_length], call.schema)
         return compressed(given, call.accept)
 

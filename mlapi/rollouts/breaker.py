@@ -21,7 +21,7 @@ Trip = Callable[[str, int], None]
 class Breaker:
     """Watches the candidates' answers; an observer of the data plane.
 
-    `trip` is called once a rollout, with its id and the number of failures, on the request's own thread.
+    `trip` is called once a rollout, with its id and the number of failures, by whoever tells of the last of them.
     """
 
     def __init__(self, trip: Trip) -> None:

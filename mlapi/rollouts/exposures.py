@@ -61,7 +61,7 @@ class ExposureLog:
         self._ended = threading.Event()
         self._started_in: int | None = None
         self._writable = True
-        self.dropped = 0
+        self.dropped, self._told = 0, 0
 
     def observe(self, event: InferenceEvent) -> None:
         """Note inferences that a rollout decided; those that pinned a variant belong to no arm."""
@@ -105,13 +105,20 @@ class ExposureLog:
             for rollout_id, waiting in list(self._waiting.items()):
                 if waiting:
                     self._append(rollout_id, waiting, rest)
+            if self.dropped > 2 * self._told:  # when they have become twice as many, not five times a second
+                self._told = self.dropped
+                log.warning("exposures were dropped", extra={"dropped": self.dropped})
 
     def flush(self) -> None:
-        """Write what waits and end the segments: when the process ends."""
+        """Write what waits and end the segments: when the process ends. What is left then is counted as dropped."""
         self.write()
         with self._lock:
-            for one in self._segments.values():
-                one.seal()
+            self.dropped += sum(map(len, self._waiting.values()))
+            for rollout_id, one in self._segments.items():
+                try:
+                    one.seal()
+                except OSError as error:
+                    log.warning("exposures may be lost", extra={"rollout": rollout_id, "error": str(error)})
 
     def _append(self, rollout_id: str, waiting: deque[str], rest: float) -> None:
         rollout = self._known(rollout_id)
@@ -132,6 +139,7 @@ class ExposureLog:
                     time.sleep(rest)
             except OSError as error:  # what is left waits for the next time
                 self.dropped += len(lines)
+                self._wake.set()
                 if self._writable:
                     log.warning("exposures cannot be written", extra={"rollout": rollout_id, "error": str(error)})
                 self._writable = False

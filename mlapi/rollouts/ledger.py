@@ -55,7 +55,7 @@ _VALUES = {
 _SETTLED = """
 SELECT step, ppm, candidate, COUNT(*), SUM(v), SUM(v * v), SUM(labelled) FROM (
     SELECT u.step, u.ppm, u.candidate, {value} AS v, COUNT(o.p) > 0 AS labelled
-    FROM units u LEFT JOIN outcomes o ON o.k = u.k AND o.t - u.t BETWEEN 0 AND :window
+    FROM units u LEFT JOIN outcomes o ON o.k = u.k AND o.t - u.t BETWEEN -:grace AND :window
     WHERE u.ppm BETWEEN 1 AND 999999 AND u.t <= :settled {moved}
     GROUP BY u.k
 ) WHERE v IS NOT NULL GROUP BY step, ppm, candidate

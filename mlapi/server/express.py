@@ -129,7 +129,8 @@ class Express:
             assignment = found.assignment
             named = () if assignment is None else headers_of(assignment)
             response = answers.ok(beginning, named, request_id, body)
-            replies.append(Reply(response, one, found, request_id, len(body), now - one.begun))
+            took = (now if call.accept is None else time.perf_counter_ns()) - one.begun  # with the compression
+            replies.append(Reply(response, one, found, request_id, len(body), took))
         return replies
 
     def tell(self, replies: Sequence[Reply]) -> None:

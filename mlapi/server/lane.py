@@ -10,7 +10,7 @@ from mlapi.server.polling import Polling
 from mlapi.server.threads import Threads
 
 LANE_SECONDS = 0.005
-"""How long the lane may keep the loop before connections are looked at again."""
+"""How long the lane may answer before connections are looked at again; observers are told in the next turn."""
 
 MOST_TOGETHER = 64
 """Requests that are looked at together."""
@@ -52,12 +52,12 @@ class Lane:
             ready, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             together += len(ready)
             replies = self._express.answered(ready, draining=self.draining)
+            self._loop.call_soon(partial(self._tell, replies))  # the loop sends the answers before that
             for one, reply in zip(ready, replies, strict=True):
                 if reply is None:
                     self._leave(one)
                 else:
                     one.connection.answer(reply.response, keep=one.head.keeps)
-            self._loop.call_soon(partial(self._tell, replies))  # the loop sends the answers before that
         if self._waiting:
             self._loop.call_soon(self._run)
         elif self._polling.answered(time.perf_counter_ns(), together) and not self._polls:

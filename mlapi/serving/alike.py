@@ -139,7 +139,7 @@ class Alike:
                 continue
             if ready is None or ready.loaded.planned is None:
                 continue
-            # All three are kept by the group, so that no other object has their ids.
+            # All three are kept by the group, `chosen` or `asked`, so that no other object has their ids.
             key = id(frame), id(ready.loaded), id(call.target)
             group = groups.get(key)
             if group is None:

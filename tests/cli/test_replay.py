@@ -1,5 +1,7 @@
 """`mlapi replay` and `mlapi rollout start --replay`: a gate on logged requests: limits, words, exit codes."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -83,14 +85,54 @@ def test_one_that_does_not_come_back_is_given_up_and_has_not_passed(
 
     monkeypatch.setattr(LoadedModel, "predict", hanging)
     try:
-        code, sentence = failure(run("replay", "prices", "2", "--max-seconds", "0.2"))
+        code, sentence = failure(run("replay", "prices", "2", "--max-seconds", "2"))
     finally:
         over.set()
     assert code == 9
     assert sentence == (
         "version 2 of model 'prices' did not pass the replay: "
-        "request 3 of 20 took longer than 0.2 s (--max-seconds) and was given up"
+        "request 3 of 20 took longer than 2 s (--max-seconds) and was given up"
     )
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_version_that_does_not_get_loaded_is_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(LoadedModel, "prove", lambda _: over.wait(60))
+    try:
+        code, sentence = failure(run("replay", "prices", "2", "--max-seconds", "0.1"))
+    finally:
+        over.set()
+    assert (code, sentence.partition(": ")[2]) == (
+        9, "to load version 2 took longer than 1 s (--max-seconds) and was given up",
+    )
+
+
+HANGING = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from mlapi.cli.main import main
+from mlapi.registry.loading import LoadedModel
+
+LoadedModel.predict = lambda *_: ThreadPoolExecutor(1).submit(threading.Event().wait).result()
+sys.argv = ["mlapi", "replay", "prices", "2", "--max-seconds", "0.5", "--registry", sys.argv[1]]
+main()
+"""
+
+
+def test_the_process_ends_though_a_thread_that_python_would_wait_for_hangs(logged: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING, str(logged)], capture_output=True, text=True, timeout=60, check=False,
+    )
+    assert done.returncode == 9, done.stderr
+    assert "request 1 of 20 took longer than 0.5 s" in done.stderr
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_model_that_ends_the_process_has_not_passed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoadedModel, "predict", lambda *_: sys.exit(0))
+    code, sentence = failure(run("replay", "prices", "2"))
+    assert (code, sentence.partition(": ")[2]) == (9, "it raised SystemExit")
 
 
 @pytest.mark.usefixtures("logged")

@@ -84,6 +84,8 @@ def test_many_numbers_are_not_read_back_and_are_as_their_schema_has_them(
 @pytest.mark.parametrize(("path", "body"), [
     ("/v1/models/iris:predict", {"instances": FLOWERS}),
     ("/v1/models/iris:classify", {"examples": [{"input-0": FLOWER}] * 1500}),
+    ("/v2/models/iris/infer",
+     {"inputs": [TENSORS], "outputs": [{"name": "predict_proba", "parameters": {"classification": 3}}]}),
 ])  # fmt: skip
 def test_texts_and_what_no_array_holds_are_read_back_however_many(
     iris: Flask, monkeypatch: pytest.MonkeyPatch, path: str, body: Any,

@@ -18,6 +18,7 @@ from mlapi.rollouts import exposures
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.exposures import ExposureLog
 from mlapi.rollouts.generations import Generations
+from tests.server.conftest import until
 
 Event = Callable[..., InferenceEvent]
 
@@ -73,11 +74,37 @@ def test_pinned_requests_and_those_of_no_rollout_leave_none(log: ExposureLog, ev
     assert (lines(tmp_path), log.dropped) == ([], 1)
 
 
-def test_a_full_queue_drops_and_counts(log: ExposureLog, event: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_drops_counts_and_says_so(
+    log: ExposureLog, event: Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
     monkeypatch.setattr(exposures, "MOST_WAITING", 3)
-    for _ in range(5):
-        log.observe(event())
-    assert log.dropped == 2
+    for _ in range(3):
+        for _ in range(5):
+            log.observe(event())
+        log.write()
+    assert log.dropped == 6
+    assert [(one.getMessage(), one.__dict__["dropped"]) for one in caplog.records] == [
+        ("exposures were dropped", 2), ("exposures were dropped", 6),
+    ]  # fmt: skip
+
+
+def test_what_a_failed_write_left_is_written_without_another_request(
+    log: ExposureLog, event: Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures, append = iter([OSError(28, "full")]), Segments.append
+
+    def failing_once(one: Segments, lines: bytes, *, sync: bool = True) -> None:
+        for error in failures:
+            raise error
+        append(one, lines, sync=sync)
+
+    monkeypatch.setattr(Segments, "append", failing_once)
+    log.start()
+    for number in range(2 * exposures.AT_ONCE):
+        log.observe(event(hashed=number))
+    assert until(lambda: len(lines(tmp_path)) == exposures.AT_ONCE)
+    log.stop()
+    assert log.dropped == exposures.AT_ONCE
 
 
 def test_on_a_full_disk_a_few_lines_are_lost_and_the_others_wait_for_room(

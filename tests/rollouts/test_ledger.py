@@ -93,6 +93,13 @@ def test_a_unit_counts_when_its_window_has_passed_with_what_came_within_it(book:
     assert kept.settled(START + 62_000)["candidate"] == [2, 1, 1]
 
 
+def test_an_outcome_may_come_before_its_exposure_was_noted(book: Callable[..., Book]) -> None:
+    """The lane notes them after the answer, and hosts have clocks of their own; its signature says what was first."""
+    kept = book()
+    kept.tell(kept.expose(1, "candidate"), 1, at=START - 1)
+    assert kept.settled()["candidate"] == [1, 1, 1]
+
+
 def test_a_unit_belongs_where_it_was_first_seen_in_whatever_order_that_is_read(book: Callable[..., Book]) -> None:
     kept = book()
     kept.expose(1, "candidate", at=START + 9000)

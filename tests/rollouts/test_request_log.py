@@ -49,6 +49,16 @@ def test_a_request_is_logged_as_it_was_asked_and_answered(store: Store) -> None:
     }  # fmt: skip
 
 
+def test_of_requests_that_were_answered_together_each_that_is_drawn_is_logged_with_its_own(store: Store) -> None:
+    log = logging_to(store, 0.5, draws=[0.9, 0.1, 0.2])
+    log.observe(event([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[10.0], [20.0], [30.0]], requests=3))
+    log.flush()
+    found = [json.loads(line) for line in newest(store, "m", 10).lines]
+    assert [(line["n"], line["x"]["x"][1], line["y"]["predict"][1]) for line in found] == [
+        (1, [[3.0, 4.0]], [[20.0]]), (1, [[5.0, 6.0]], [[30.0]]),
+    ]  # fmt: skip
+
+
 def test_the_share_decides_how_many(store: Store) -> None:
     log = logging_to(store, 0.25, draws=[0.0, 0.24999, 0.25, 0.99])
     for _ in range(40):

@@ -87,6 +87,20 @@ def test_a_pair_has_both_answers_and_the_report_counts_them(tmp_path: Path, even
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_of_requests_that_were_answered_together_each_is_copied_with_its_own_rows(tmp_path: Path, event: Event) -> None:
+    worker = Worker(tmp_path, LinearRegression())
+    whole = worker.event(event, rows=[[1.0, 2.0], [3.0, 4.0], [2.0, 1.0]])
+    told = whole.assignments[0]
+    worker.shadower.observe(replace(whole, requests=3, assignments=[told, replace(told, arm="pinned"), told]))
+    for _ in range(2):
+        worker.shadower.ask_next()
+    with pytest.raises(queue.Empty):
+        worker.shadower.ask_next(timeout=0.001)
+    found = worker.compared()
+    pairs = sorted((row["control"][0], row["candidate"][0]) for row in found["worst"])
+    assert pairs == [(pytest.approx(1.0), pytest.approx(2.0)), (pytest.approx(2.0), pytest.approx(4.0))]
+
+
 @pytest.mark.parametrize("changes", [
     {"arm": "pinned"}, {"rollout": "ro_other"}, {"error": RuntimeError("no")}, {"outputs": None}, {"inputs": None},
 ])  # fmt: skip

@@ -207,7 +207,10 @@ def test_an_assignment_is_of_its_own_request(
         assert one is not None
         assert one.assignment is not None
         assert one.assignment.hashed == number
-        assert one.assignment in one.event.assignments
+        told = [assignment.hashed for assignment in one.event.assignments]
+        assert one.event.inputs is not None
+        assert one.event.inputs["input-0"].tolist() == [FLOWERS[hashed] for hashed in told]
+        assert number in told
         assert body_of(one.answer)["parameters"] == {"prediction_id": f"id-{number}"}
         assert one.event.alone_ns == one.event.predict_ns * 1100 // (1200 if number % 2 else 1300)
     assert (counting.sizes, other.sizes) == ([3], [2])

@@ -43,6 +43,11 @@ class Asked(InferenceRequest):
     wanted: Mapping[str, Wanted] | None = None
     binary: bool = False
 
+    @property
+    def wants_texts(self) -> bool:
+        """Whether an output is wanted as its best classes (Triton, "Classification extension")."""
+        return any(one.classes is not None for one in (self.wanted or {}).values())
+
 
 def load(data: bytes, target: Target, json_length: str | None = None) -> Asked:
     """Return the inference request in a body, with arrays in the datatypes and shapes it declares.

@@ -57,8 +57,8 @@ def test_labels_by_logits_are_those_by_probabilities_that_are_apart(
 @pytest.mark.parametrize("rows", [1, FEW, FEW + 1])
 @pytest.mark.parametrize(("large", "scale"), [(0.0, 1.0), (4 * NEAR, 1.0), (10.0, 1e308)], ids=["same", "near", "inf"])
 def test_logits_that_are_too_near_or_overflow_are_left_to_the_estimator(rows: int, large: float, scale: float) -> None:
-    values = np.zeros((rows, 3))
-    values[-1, 1] = large
+    values = np.tile([0.0, 5.0, 0.0], (rows, 1)) / scale
+    values[-1] = 0.0, large, 0.0
     with np.errstate(over="ignore", invalid="ignore"), pytest.raises(Unproven):
         network(3, scale).answers(values, ["predict"])
 
