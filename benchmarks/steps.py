@@ -1,6 +1,6 @@
 """What each step of the way brings: the estimator under gunicorn's threads, its plan, mlapi's worker, its express lane.
 
-    python benchmarks/steps.py [--seconds 3] [--repeats 3] [--models M2,M3]
+    python benchmarks/steps.py [--seconds 3] [--repeats 3] [--models M2]
 
 Four servers of one worker each, on one core, over the same registry, take turns at being asked by wrk on another core.
 Prints requests a second, medians of the repeats. Needs wrk, taskset and two cores.
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--models", default="M2,M3")
+    parser.add_argument("--models", default="M2")
     options = parser.parse_args()
     require("wrk", "taskset")
     fitted = models(options.models.split(","))
