@@ -73,6 +73,11 @@ class Connection(asyncio.Protocol):
         return self._lingering
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the caller has left, or sends no more and may have left."""
+        return self._ended or self._transport is None
+
+    @property
     def remote(self) -> str:
         """The address of the caller; empty on a Unix socket."""
         return self.peer if isinstance(self.peer, str) else self.peer[0]

@@ -7,6 +7,7 @@ the process for ever. These threads are daemons, and each job is known with the 
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,19 +30,32 @@ class Threads:
 
     def __init__(self, count: int, most_waiting: int) -> None:
         self._count, self._most = count, count + most_waiting
-        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._ready: deque[Job] = deque()
+        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()  # as many as are ready, for threads to wait for
         self._pending: set[Job] = set()
         self._running: set[Job] = set()
         for number in range(count):
             threading.Thread(target=self._work, name=f"mlapi-request-{number}", daemon=True).start()
 
-    def submit(self, job: Job) -> bool:
-        """Take a job, or tell that there is no room, or no thread that will ever come to it."""
-        if len(self._pending) >= self._most or len(self._hung()) >= self._count:
-            return False
+    def submit(self, job: Job) -> Job | None:
+        """Take a job; return the one that is refused, if there is one.
+
+        That is this one where no thread will ever come to it, or where there is no room and nobody has left: else it
+        takes the place of one whose caller has.
+        """
+        if len(self._hung()) >= self._count:
+            return job
+        left = None
+        if len(self._pending) >= self._most:
+            left = self._left()
+            if left is None:
+                return job
         self._pending.add(job)
-        self._queue.put(job)
-        return True
+        self._ready.append(job)
+        if left is not None and self._is_taken_out(left):
+            return left
+        self._tokens.put(None)
+        return None
 
     def forget(self, job: Job) -> None:
         """Note on the loop's side that a job is done."""
@@ -66,12 +80,26 @@ class Threads:
         """Whether a thread runs for nobody."""
         return bool(self._hung())
 
+    def _left(self) -> Job | None:
+        """Return the first job that waits for a thread, and whose caller has left or says no more."""
+        return next((job for job in tuple(self._ready) if job.connection.has_ended and not job.abandoned), None)
+
+    def _is_taken_out(self, job: Job) -> bool:
+        """Take out a job that waits, whose token is then another's; False where a thread was faster."""
+        try:
+            self._ready.remove(job)
+        except ValueError:
+            return False
+        self._pending.discard(job)
+        return True
+
     def _hung(self) -> list[Job]:
         return [job for job in tuple(self._running) if job.abandoned]
 
     def _work(self) -> None:
         while True:
-            job = self._queue.get()
+            self._tokens.get()
+            job = self._ready.popleft()
             if job.abandoned:  # it waited too long
                 job.done(job, None)
                 continue

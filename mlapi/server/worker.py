@@ -229,9 +229,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
     ) -> None:
         job = Job(connection, partial(self._answer, connection, head, body, raw, drawn), self._done)
-        if not self._threads.submit(job):
+        refused = self._threads.submit(job)
+        if refused is not None:
             busy = answers.fault(503, "the server is busy; try again", retry=True)
-            connection.answer(busy, keep=False)
+            refused.connection.answer(busy, keep=False)
 
     def _done(self, job: Job, outcome: Any) -> None:  # noqa: ANN401 (what _answer returns)
         """Come back from a thread, in the thread."""

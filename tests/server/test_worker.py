@@ -266,6 +266,24 @@ def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
     assert ask(server, post("/v1/models/hanging:predict", b'{"instances": [[1, 1]]}')) == 200
 
 
+def test_who_comes_takes_the_place_of_who_has_left(serve: Serve, registry: Path, hanging: Path) -> None:
+    server = serve(registry, MLAPI_REQUEST_SECONDS="2", MLAPI_WORKERS="1", MLAPI_THREADS="1", MLAPI_QUEUE="3",
+                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server)) for _ in range(7)]
+        hung, stays, ended, closed, *others = clients
+        for client in (hung, stays, ended, closed):
+            client.send(post("/v1/models/hanging:predict", b'{"instances": [[666, 1]]}'))
+        assert ask(server, get("/readyz")) == 200
+        ended.ended()
+        closed.socket.shutdown(socket.SHUT_RDWR)
+        for client in others:
+            assert ask(server, get("/readyz")) == 200
+            client.send(post("/v1/models/hanging:predict", b'{"instances": [[666, 1]]}'))
+        answers = [client.response()[0] for client in (hung, stays, ended, *others)]
+    assert answers == [504, 504, 503, 504, 504, 503]
+
+
 def test_of_two_workers_that_hang_the_second_is_replaced_when_the_first_is_back(
     serve: Serve, registry: Path, hanging: Path,
 ) -> None:
