@@ -64,8 +64,7 @@ class Connection(asyncio.Protocol):
         self._since = time.monotonic()  # of the first byte awaited or got, or of the last answer
         self._lingering = False
         self._stalled: tuple[float, int] | None = None
-        self._paused = False
-        self._ended = False
+        self._paused, self._ended = False, False
 
     @property
     def is_last(self) -> bool:
