@@ -6,11 +6,16 @@ and no thread. Requests sent ahead (pipelined) wait in the buffer and are answer
 
 import asyncio
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from mlapi.server import answers
+from mlapi.server.bodies import Body
 from mlapi.server.chunks import Chunks, MalformedChunksError
 from mlapi.server.heads import END, Head, Heads, MalformedHead, Peer
+from mlapi.server.whole import Whole
+
+LARGE = 64 * 1024
+"""Bytes of a body beyond which its pieces are kept as they came, where it does not come at once."""
 
 AHEAD = 256 * 1024
 """Bytes that may wait behind a request in work before the connection is read no further."""
@@ -28,25 +33,6 @@ LINGER_SECONDS = 2.0
 """How long what a caller still sends is read and dropped after a last answer, so that it can read that answer."""
 
 
-class Whole(Protocol):
-    """Where whole requests go; answered by `Connection.answer`, at once or later."""
-
-    limit: int
-    read_seconds: float
-    idle_seconds: float
-    write_seconds: float
-    draining: bool
-
-    def request(self, connection: "Connection", head: Head, body: bytes, raw: bytes | None) -> None:
-        """Take a request: its body, or for a chunked one all of its bytes (`raw`)."""
-
-    def reserve(self, size: int) -> bool:
-        """Count `size` bytes (negative: fewer) as held for unfinished requests; tell whether so many may be."""
-
-    def closed(self, connection: "Connection") -> None:
-        """Forget a connection."""
-
-
 class Connection(asyncio.Protocol):
     """Frames the requests of one client."""
 
@@ -59,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._start = 0  # of the body
         self._chunks: Chunks | None = None
+        self._body: Body | None = None
         self.busy = False
         self._served = False
         self._since = time.monotonic()  # of the first byte awaited or got, or of the last answer
@@ -99,7 +86,7 @@ class Connection(asyncio.Protocol):
         """Take bytes; a whole request in one piece whose head is known is handed on without being copied."""
         if self._lingering:
             return
-        if not self._buffer and not self.busy and self._stalled is None:
+        if not self._reserved and not self.busy and self._stalled is None:
             if self._served:
                 self._since = time.monotonic()
             end = data.find(END) + len(END)
@@ -107,11 +94,11 @@ class Connection(asyncio.Protocol):
             if head is not None and head.length == len(data) - end:
                 self._hand_on(head, data[end:], None)
                 return
-        self._buffer += data
+        self._buffer += data if self._body is None else self._body.take(data)
         self._reserved += len(data)
         fits = self._whole.reserve(len(data))
         if self.busy or self._stalled is not None:
-            if len(self._buffer) > AHEAD:
+            if self._reserved > AHEAD:
                 self._pause_reading()
         elif fits:
             self._advance()
@@ -169,7 +156,7 @@ class Connection(asyncio.Protocol):
         A caller may send again on a new connection what it sent on one that it had used before (RFC 9110, section
         9.2.2), but takes the loss of one that is new for an error.
         """
-        if self.busy or self._buffer or self._transport is None:
+        if self.busy or self._reserved or self._transport is None:
             return
         if self._served or now - self._since > FIRST_SECONDS:
             self._transport.close()
@@ -204,20 +191,27 @@ class Connection(asyncio.Protocol):
         head = self._heads.known(text) or self._heads.judge(text)
         self._head, self._start = head, len(text)
         self._chunks = Chunks(len(text), self._whole.limit) if head.length is None else None
-        if head.expects and not self._is_too_large(head) and len(self._buffer) == self._start:
+        if head.expects and (head.length or 0) <= self._whole.limit and len(self._buffer) == self._start:
             self._transport.write(answers.CONTINUE)
         return head
 
     def _read_body(self, head: Head) -> None:
         if self._chunks is not None:
             self._read_chunks(head, self._chunks)
-        elif self._is_too_large(head):
+        elif self._body is not None:
+            if self._body.is_whole:
+                self._give_back(len(self._buffer))
+                self._hand_on(head, self._body.joined(), None)
+        elif head.length is None or head.length > self._whole.limit:
             self._hand_on(head, b"", None, leave=True)
-        elif head.length is not None and len(self._buffer) - self._start >= head.length:
+        elif len(self._buffer) - self._start >= head.length:
             end = self._start + head.length
             body = bytes(memoryview(self._buffer)[self._start : end])
             self._cut(end)
             self._hand_on(head, body, None)
+        elif head.length > LARGE:
+            self._body = Body(head.length, bytes(memoryview(self._buffer)[self._start :]))
+            self._buffer = bytearray()
 
     def _read_chunks(self, head: Head, chunks: Chunks) -> None:
         try:
@@ -232,15 +226,12 @@ class Connection(asyncio.Protocol):
 
     def _hand_on(self, head: Head, body: bytes, raw: bytes | None, *, leave: bool = False) -> None:
         """Give a request away; `leave`: what follows it on the wire is not to be understood."""
-        self._head = self._chunks = None
+        self._head = self._chunks = self._body = None
         self.busy = True
         if leave:
             self._drop()
             self._lingering = True
         self._whole.request(self, head, body, raw)
-
-    def _is_too_large(self, head: Head) -> bool:
-        return (head.length or 0) > self._whole.limit
 
     def _cut(self, end: int) -> None:
         del self._buffer[:end]
@@ -266,7 +257,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """Close; where the caller may still be sending, only after it had the time to read the answer."""
         if self._lingering or self._reserved or self._paused:
-            self._head = self._chunks = None
+            self._head = self._chunks = self._body = None
             self._drop()
             self._lingering, self._since = True, time.monotonic()
             self._resume_reading()
@@ -276,10 +267,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _sweep_reading(self, now: float) -> None:
-        if not self._buffer and self._served:
+        if not self._reserved and self._served:
             if now - self._since > self._whole.idle_seconds:
                 self._transport.close()
-        elif now - self._since > self._whole.read_seconds + len(self._buffer) / LEAST_RATE:
+        elif now - self._since > self._whole.read_seconds + self._reserved / LEAST_RATE:
             self._last(408, f"the request was not complete after {self._whole.read_seconds:g} seconds")
 
     def _sweep_writing(self, now: float, since: float, size: int) -> None:

@@ -161,6 +161,18 @@ def test_requests_may_arrive_in_pieces_of_any_size(shared: Server, size: int) ->
         assert [client.response()[0] for _ in range(3)] == [200, 200, 200]
 
 
+@pytest.mark.parametrize("size", [999, 10_000, 100_000])
+def test_a_large_body_in_pieces_is_answered_and_so_is_what_follows(shared: Server, size: int) -> None:
+    rows = [[1, number] for number in range(30_000)]
+    data = post("/v1/models/sum:predict", json.dumps({"instances": rows}).encode()) + get("/livez")
+    with Client(shared) as client:
+        for at in range(0, len(data), size):
+            client.send(data[at : at + size])
+        status, _, body = client.response()
+        assert (status, client.response()[0]) == (200, 200)
+    assert json.loads(body)["predictions"] == pytest.approx([1.0 + number for number in range(30_000)])
+
+
 @pytest.mark.parametrize(("request_bytes", "status"), [
     (b"GET / HTTP/9.9\r\n\r\n", 400), (b"G@T / HTTP/1.1\r\n\r\n", 400), (b"\x00\xff\xfe\r\n\r\n", 400),
     (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET /" + b"a" * 9000, 414),
