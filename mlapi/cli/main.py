@@ -1,5 +1,6 @@
 """`mlapi`: the group of commands, and the frame that turns exceptions into lines and exit codes."""
 
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -125,7 +126,8 @@ def main() -> None:
     except MlapiError as error:
         stderr.print(f"mlapi: {error}", style="red", markup=False, soft_wrap=True)
         if isinstance(error, ReplayFailed) and error.hangs:  # Python would wait for the threads of the model
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
             os._exit(exit_code(error))
         sys.exit(exit_code(error))
     except OSError as error:  # a folder that may not be read, a disk that fails

@@ -60,7 +60,7 @@ class ExposureLog:
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._ended = threading.Event()
         self._started_in: int | None = None
-        self._writable = True
+        self._failing: set[str] = set()
         self.dropped, self._told = 0, 0
 
     def observe(self, event: InferenceEvent) -> None:
@@ -105,15 +105,16 @@ class ExposureLog:
             for rollout_id, waiting in list(self._waiting.items()):
                 if waiting:
                     self._append(rollout_id, waiting, rest)
-            if self.dropped > 2 * self._told:  # when they have become twice as many, not five times a second
-                self._told = self.dropped
-                log.warning("exposures were dropped", extra={"dropped": self.dropped})
+            self._tell_dropped()
 
     def flush(self) -> None:
         """Write what waits and end the segments: when the process ends. What is left then is counted as dropped."""
         self.write()
         with self._lock:
-            self.dropped += sum(map(len, self._waiting.values()))
+            for waiting in self._waiting.values():
+                self.dropped += len(waiting)
+                waiting.clear()
+            self._tell_dropped()
             for rollout_id, one in self._segments.items():
                 try:
                     one.seal()
@@ -134,16 +135,22 @@ class ExposureLog:
             left -= len(lines)
             try:
                 self._segments[rollout_id].append("".join(lines).encode(), sync=not left)
-                self._writable = True
-                if left and rest:
+                if not left:
+                    self._failing.discard(rollout_id)
+                elif rest:
                     time.sleep(rest)
             except OSError as error:  # what is left waits for the next time
                 self.dropped += len(lines)
                 self._wake.set()
-                if self._writable:
+                if rollout_id not in self._failing:  # once, not five times a second
                     log.warning("exposures cannot be written", extra={"rollout": rollout_id, "error": str(error)})
-                self._writable = False
+                self._failing.add(rollout_id)
                 return
+
+    def _tell_dropped(self) -> None:
+        if self.dropped > 2 * self._told:  # when they have become twice as many, not five times a second
+            self._told = self.dropped
+            log.warning("exposures were dropped", extra={"dropped": self.dropped})
 
     def _keep_writing(self) -> None:
         while self._wake.wait() and not self._ended.wait(FLUSH_SECONDS):  # a process without a rollout never wakes

@@ -117,8 +117,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with what waits."""
         self._stalled = None
-        if self._buffer and not self.busy and not self._lingering:
-            self._advance()
+        if not self.busy and not self._lingering:
+            self._resume_reading()
+            if self._reserved:
+                self._advance()
 
     # -- what the worker tells -------------------------------------------------------------------
 
@@ -180,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self) -> Head | None:
         while self._buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
-            del self._buffer[:2]
+            self._cut(2)
         end = self._buffer.find(END)
         if end < 0:
             refusal = self._heads.refusal(bytes(self._buffer)) if len(self._buffer) > LONGEST_UNREAD else None

@@ -107,6 +107,24 @@ def test_what_a_failed_write_left_is_written_without_another_request(
     assert log.dropped == exposures.AT_ONCE
 
 
+def test_a_disk_that_fails_is_told_of_once_a_rollout_and_what_is_left_in_the_end_is_counted_once(
+    log: ExposureLog, event: Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(Segments, "append", failing)
+    for number in range(5 * exposures.AT_ONCE):
+        log.observe(event(hashed=number))
+    for _ in range(3):
+        log.write()
+    said = [one.getMessage() for one in caplog.records]
+    assert said.count("exposures cannot be written") == 1
+    log.flush()
+    log.flush()
+    assert (log.dropped, lines(tmp_path)) == (5 * exposures.AT_ONCE, [])
+
+
 def test_on_a_full_disk_a_few_lines_are_lost_and_the_others_wait_for_room(
     log: ExposureLog, event: Event, tmp_path: Path,
 ) -> None:

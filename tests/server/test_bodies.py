@@ -70,7 +70,7 @@ class Wire:
     """Stands where the loop's transport does."""
 
     def __init__(self) -> None:
-        self.written, self.reads = b"", True
+        self.written, self.reads, self.closed = b"", True, False
 
     def get_extra_info(self, _: str) -> None:
         return None
@@ -86,6 +86,12 @@ class Wire:
 
     def can_write_eof(self) -> bool:
         return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def connected(server: Server) -> tuple[Connection, Wire]:
@@ -146,6 +152,48 @@ def test_what_is_sent_ahead_of_an_answer_waits_and_is_read_no_further() -> None:
     assert (server.bodies, wire.reads) == ([b"first"], False)
     connection.answer(b"", keep=True)
     assert (len(server.bodies), wire.reads, server.held) == (2, True, 0)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_came_while_an_answer_was_not_read_is_handed_on_when_it_is(large: bool) -> None:
+    server = Server(at_once=False)
+    connection, wire = connected(server)
+    connection.data_received(posted(b"first"))
+    connection.pause_writing()
+    connection.answer(b"", keep=True)
+    data = posted(PATTERN[: AHEAD + 100_000 if large else 10])
+    seen = 0
+    while seen < len(data) and wire.reads:
+        connection.data_received(data[seen : seen + 50_000])
+        seen += 50_000
+    assert (len(server.bodies), wire.reads) == (1, not large)
+    connection.resume_writing()
+    assert wire.reads
+    for piece in cut(data[seen:], [50_000]):
+        connection.data_received(piece)
+    assert [len(body) for body in server.bodies] == [5, AHEAD + 100_000 if large else 10]
+    assert server.held == 0
+
+
+def test_a_body_that_got_whole_while_the_interim_answer_was_not_read_is_handed_on() -> None:
+    server = Server(at_once=True)
+    connection, _ = connected(server)
+    body = PATTERN[: LARGE + 10]
+    connection.data_received(posted(body)[:-10])
+    connection.pause_writing()
+    connection.data_received(body[-10:])
+    connection.resume_writing()
+    assert (server.bodies, server.held) == ([body], 0)
+
+
+def test_an_empty_line_between_requests_holds_nothing() -> None:
+    """A connection that has sent one is idle (RFC 9112, section 2.2), and leaves when the process does."""
+    server = Server(at_once=True)
+    connection, wire = connected(server)
+    connection.data_received(posted(b"first") + b"\r\n")
+    assert (server.bodies, server.held) == ([b"first"], 0)
+    connection.drain(0.0)
+    assert (wire.closed, wire.written) == (True, b"")
 
 
 @pytest.mark.parametrize("late", [False, True])
