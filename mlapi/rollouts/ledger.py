@@ -26,7 +26,8 @@ from mlapi.rollouts.statistics import Counts, Moments
 
 CHUNK = 500
 GRACE_MS = 2000
-"""What workers may lag behind: a unit is settled so much after its window, or close to a change of the shares."""
+"""What workers and clocks may lag behind: a unit is settled so much after its window, or close to a change of the
+shares; an outcome counts that is so much before its exposure, which may be noted after the answer."""
 
 _SIGNED = 2**63
 _TABLES = """

@@ -198,21 +198,22 @@ class Connection(asyncio.Protocol):
         return head
 
     def _read_body(self, head: Head) -> None:
+        length = head.length or 0  # None for chunks
         if self._chunks is not None:
             self._read_chunks(head, self._chunks)
         elif self._body is not None:
             if self._body.is_whole:
                 self._give_back(len(self._buffer))
                 self._hand_on(head, self._body.joined(), None)
-        elif head.length is None or head.length > self._whole.limit:
+        elif length > self._whole.limit:
             self._hand_on(head, b"", None, leave=True)
-        elif len(self._buffer) - self._start >= head.length:
-            end = self._start + head.length
+        elif len(self._buffer) - self._start >= length:
+            end = self._start + length
             body = bytes(memoryview(self._buffer)[self._start : end])
             self._cut(end)
             self._hand_on(head, body, None)
-        elif head.length > LARGE:
-            self._body = Body(head.length, bytes(memoryview(self._buffer)[self._start :]))
+        elif length > LARGE:
+            self._body = Body(length, bytes(memoryview(self._buffer)[self._start :]))
             self._buffer = bytearray()
 
     def _read_chunks(self, head: Head, chunks: Chunks) -> None:
@@ -240,7 +241,7 @@ class Connection(asyncio.Protocol):
         self._give_back(len(self._buffer))
 
     def _drop(self) -> None:
-        self._buffer = bytearray()
+        self._buffer, self._body = bytearray(), None
         self._give_back(0)
 
     def _give_back(self, left: int) -> None:
@@ -259,7 +260,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """Close; where the caller may still be sending, only after it had the time to read the answer."""
         if self._lingering or self._reserved or self._paused:
-            self._head = self._chunks = self._body = None
+            self._head = self._chunks = None
             self._drop()
             self._lingering, self._since = True, time.monotonic()
             self._resume_reading()

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from mlapi.server.heads import Head
+
 if TYPE_CHECKING:  # a connection imports this module
     from mlapi.server.connection import Connection
-    from mlapi.server.heads import Head
 
 
 class Whole(Protocol):
@@ -16,7 +17,7 @@ class Whole(Protocol):
     write_seconds: float
     draining: bool
 
-    def request(self, connection: "Connection", head: "Head", body: bytes, raw: bytes | None) -> None:
+    def request(self, connection: "Connection", head: Head, body: bytes, raw: bytes | None) -> None:
         """Take a request: its body, or for a chunked one all of its bytes (`raw`)."""
 
     def reserve(self, size: int) -> bool:

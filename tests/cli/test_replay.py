@@ -133,6 +133,8 @@ def test_a_model_that_ends_the_process_has_not_passed(run: Run, monkeypatch: pyt
     monkeypatch.setattr(LoadedModel, "predict", lambda *_: sys.exit(0))
     code, sentence = failure(run("replay", "prices", "2"))
     assert (code, sentence.partition(": ")[2]) == (9, "it raised SystemExit")
+    code, sentence = failure(run("rollout", "start", "prices", "2", "--replay", "10"))
+    assert (code, sentence.partition(": ")[2]) == (9, "it raised SystemExit; nothing was started")
 
 
 @pytest.mark.usefixtures("logged")

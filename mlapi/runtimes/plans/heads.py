@@ -82,7 +82,7 @@ class Classification(Step):
             positive = np.greater_equal(lone, 0) if self.zero else np.greater(lone, 0)
             found: Array = self._labels.take(positive, axis=0)
             return found
-        if not self.exact and not self._has_tolerance and len(scores) <= FEW:
+        if not self.exact and not self._has_tolerance:
             return self._labels.take(_apart(scores), axis=0)
         best = scores.argmax(axis=1)
         if not self.exact:
@@ -96,14 +96,7 @@ class Classification(Step):
         Of `k` classes the likeliest has at least 1 / k, so that the second is less likely by 1 / k times
         1 - exp(-gap) or more: where the gap is above 2 k NEAR, by more than NEAR.
         """
-        near = 2 * NEAR * logits.shape[1]
-        if len(logits) <= FEW:
-            return self._labels.take(_apart(logits, near), axis=0)
-        if not np.isfinite(logits).all():
-            raise Unproven
-        _check_apart(logits, near)
-        chosen: Array = self._labels.take(logits.argmax(axis=1), axis=0)
-        return chosen
+        return self._labels.take(_apart(logits, 2 * NEAR * logits.shape[1]), axis=0)
 
     def _one(self, score: float, rows: Array) -> Array:
         """Return the label of a single row, which is what most requests hold."""
@@ -121,8 +114,17 @@ class Classification(Step):
         return found[:, 0] if found.shape[1] == 1 else found
 
 
-def _apart(scores: Array, near: float = NEAR) -> list[int]:
-    """Return what `argmax` and `_check_apart` do for scores without a tolerance of their own, row by row in Python."""
+def _apart(scores: Array, near: float = NEAR) -> list[int] | Array:
+    """Return where the largest of each row is; raises Unproven unless all are finite and the second is not `near`.
+
+    Of a few rows Python finds it faster than numpy.
+    """
+    if len(scores) > FEW:
+        if not np.isfinite(scores).all():
+            raise Unproven
+        _check_apart(scores, near)
+        best: Array = scores.argmax(axis=1)
+        return best
     places = []
     for row in scores.tolist():
         total, first = sum(row), max(row)

@@ -118,9 +118,9 @@ class _Comparison:
 
     def _require_same_alone(self, inputs: Mapping[str, Array], answers: Answers) -> None:
         """Compare labels, which most ask for, with themselves asked for alone: plans may have a shorter way to them."""
-        first = self._outputs[:1]
+        name = self._outputs[0]
         with contextlib.suppress(Unproven):  # then the estimator answers, as it does to any row
-            (name,), (alone,) = first, self._runner.predict(inputs, first).values()
+            alone = self._runner.predict(inputs, (name,))[name]
             if alone.dtype.kind != "f" and not np.array_equal(alone, answers[name]):
                 msg = f"'{name}' is another one where it is asked for alone"
                 raise NotEqual(msg)
