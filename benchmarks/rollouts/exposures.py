@@ -39,7 +39,7 @@ def main() -> None:
 
 def _costs(rollout: Rollout, events: list[InferenceEvent]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "m").mkdir()
+        (Path(folder) / "m" / "rollouts" / rollout.id).mkdir(parents=True)
         log = ExposureLog(Generations(Store(Path(folder))), lambda _: rollout)
         observers = {
             "exposure log": log.observe, "counters": Counters().observe, "breaker": Breaker(lambda *_: None).observe,

@@ -13,10 +13,8 @@ from mlapi.inference.values import Target
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.residents import Key, Residents
 from mlapi.registry.snapshot import Snapshot
-from mlapi.registry.status import ModelStatus, VersionStatus
+from mlapi.registry.status import UNLOADED, ModelStatus, VersionStatus
 from mlapi.registry.survey import Shelf
-
-UNLOADED = "unloaded"
 
 log = logging.getLogger("mlapi.registry")
 

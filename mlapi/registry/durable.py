@@ -37,9 +37,15 @@ def storage(doing: str) -> Iterator[None]:
 
 def make_folder(path: Path) -> None:
     """Make `path` and its missing parents, each entry synced."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        add_folder(path)
+
+
+def add_folder(path: Path) -> None:
+    """Make `path` in a folder that is there, the entry synced; raises FileNotFoundError where it is not there."""
     if path.is_dir():
         return
-    make_folder(path.parent)
     with contextlib.suppress(FileExistsError):
         path.mkdir()
     _sync(path.parent)

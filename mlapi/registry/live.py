@@ -14,7 +14,7 @@ from dataclasses import replace
 from mlapi.errors import ModelNotFound, ModelNotReady, RegistryError
 from mlapi.inference.values import Target
 from mlapi.registry.arrivals import Arrivals
-from mlapi.registry.catalogue import UNLOADED, Catalogue
+from mlapi.registry.catalogue import Catalogue
 from mlapi.registry.handover import Handover
 from mlapi.registry.loading import LARGEST_ARTIFACT, LoadedModel
 from mlapi.registry.residents import Key, give_back
@@ -26,8 +26,6 @@ from mlapi.registry.survey import Shelf, Survey
 RESCAN_SECONDS = 10.0
 EAGER_MODELS = 64
 """As many models, at most, have their default loaded at the start; in a larger registry the labelled ones have."""
-
-__all__ = ["UNLOADED", "LiveRegistry"]
 
 LOADING = "it is being loaded"
 
@@ -51,7 +49,7 @@ class LiveRegistry:
         self._poll_seconds = poll_seconds
         self._catalogue = Catalogue(room)
         self._supply = Supply(store, largest, plans=plans)
-        self._arrivals = Arrivals(self._arrive)
+        self._arrivals, self.residents = Arrivals(self._arrive), self._catalogue.residents
         self._warm: set[str] = set()
         self._unsettled: set[str] = set()
         self._lock, self._stop = threading.Lock(), threading.Event()
@@ -81,7 +79,7 @@ class LiveRegistry:
             return self._default(model)
         version = target.version if target.label is None else model.labelled(target.label)
         status = model.require(version or 0)
-        self._catalogue.residents.asked((model.name, status.version))
+        self.residents.asked((model.name, status.version))
         status = self._wanted(model, status)
         if status.loaded is None:
             raise ModelNotReady(model.name, version, status.reason)
@@ -91,7 +89,7 @@ class LiveRegistry:
         """Begin to load a version that requests will soon ask for, and count it as asked for; no wait, no error."""
         key, status = (name, version), self._catalogue.snapshot.status((name, version))
         if status is not None and status.state != "UNAVAILABLE":
-            self._catalogue.residents.asked(key)
+            self.residents.asked(key)
             if status.loaded is None:
                 self._arrivals.begin(key)
 
@@ -149,7 +147,7 @@ class LiveRegistry:
         give_back()  # what came before, and what reading took besides
 
     def _parse_all(self) -> None:
-        head, shelves = self._store.head(), self._survey.look()
+        head, shelves = self._store.head(self._catalogue.snapshot.head), self._survey.look()
         self._unsettled |= self._catalogue.take(head, shelves)
         with self._supply.collecting() as parse:
             for name, shelf in shelves.items():
@@ -173,11 +171,15 @@ class LiveRegistry:
         with self._lock:
             if self._started_in == os.getpid():
                 return
-            self._refresh(whole=False)
+            try:
+                self._refresh(whole=False)
+            except (OSError, RegistryError) as error:
+                log.warning("the registry cannot be read; what was read before answers", extra={"error": str(error)})
+                self._settle()
             self._started_in = os.getpid()
             states = [status.state for model in self.models() for status in model.versions.values()]
-            loaded, refused = len(self._catalogue.residents), states.count("UNAVAILABLE")
-            log.info("registry ready", extra={"versions": len(states), "loaded": loaded, "refused": refused})
+            counts = {"loaded": len(self.residents), "refused": states.count("UNAVAILABLE")}
+            log.info("registry ready", extra={"versions": len(states), **counts})
         self._stop = threading.Event()
         threading.Thread(target=self._follow, args=(self._stop,), name="mlapi-registry", daemon=True).start()
 
@@ -211,7 +213,7 @@ class LiveRegistry:
             return ""
         refused = [status.version for status in model.versions.values() if status.state == "UNAVAILABLE"]
         needed = self._store.needed(name)
-        due = {*self._catalogue.residents.of(name), *refused, *needed}
+        due = {*self.residents.of(name), *refused, *needed}
         failed = []
         for version in shelf.versions:
             held = model.versions[version].loaded
@@ -226,13 +228,12 @@ class LiveRegistry:
         return "; ".join(failed)
 
     def _follow(self, stop: threading.Event) -> None:
-        quiet_for = 0.0
-        reachable = True
+        quiet_for, reachable = 0.0, True
         while not stop.wait(self._poll_seconds):
             quiet_for += self._poll_seconds
             try:
-                whole = quiet_for >= RESCAN_SECONDS
-                if whole or self._store.head() != self._catalogue.snapshot.head:
+                whole, known = quiet_for >= RESCAN_SECONDS, self._catalogue.snapshot.head
+                if whole or self._store.head(known) != known:
                     with self._lock:
                         self._refresh(whole=whole)
                     quiet_for = 0.0
@@ -246,7 +247,8 @@ class LiveRegistry:
 
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
-        head, shelves = self._store.head(), self._survey.look(whole=whole)
+        head, shelves = self._store.head(self._catalogue.snapshot.head), self._survey.look(whole=whole)
+        self._store.head(head)  # a disk that went meanwhile looks as if all was deleted
         refused = tuple(self._catalogue.refused.items())
         mended = [key for key, status in refused if status.fingerprint != self._store.fingerprint(*key)]
         self._unsettled |= self._catalogue.take(head, shelves, mended)
@@ -258,7 +260,7 @@ class LiveRegistry:
 
     def _let_go(self) -> None:
         """Tell who may keep something of a version that it has left memory, and give its bytes back."""
-        there = set(self._catalogue.residents.all())
+        there = set(self.residents.all())
         gone, self._there = self._there - there, there
         for key in gone:
             self.left(key)
@@ -275,12 +277,11 @@ class LiveRegistry:
                 self._arrivals.now((name, version))
             else:
                 self._unsettled.discard(name)
-        self._supply.forget_but(self._catalogue.residents.all())
+        self._supply.forget_but(self.residents.all())
 
     def _is_handed_over(self, key: Key) -> bool:
-        if self.hand_over is None or self._started_in != os.getpid():
-            return False
-        return self._handover.waits(key, self.hand_over)
+        ask = self.hand_over
+        return ask is not None and self._started_in == os.getpid() and self._handover.waits(key, ask)
 
     def _arrive(self, key: Key) -> VersionStatus:
         status = self._load(key)

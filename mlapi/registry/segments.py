@@ -73,7 +73,7 @@ class Segments:
         return self._folder / f"{self._name}-{self._number:08d}{OPEN}"
 
     def _begin(self) -> None:
-        durable.make_folder(self._folder)
+        durable.add_folder(self._folder)  # and no parents: a registry that is gone is not to be begun anew
         self._number, self._size, self._since = self._number + 1, 0, self._clock()
         self._is_torn = False
         self._descriptor = os.open(self._path, _APPEND, 0o600)

@@ -8,6 +8,8 @@ from mlapi.errors import LabelNotFound, VersionNotFound
 from mlapi.registry.loading import LoadedModel
 
 State = Literal["LOADING", "READY", "UNAVAILABLE"]
+UNLOADED = "unloaded"
+"""The reason of a version whose model was taken out of service by an order."""
 
 
 @dataclass(frozen=True, slots=True)

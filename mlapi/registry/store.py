@@ -40,11 +40,16 @@ class Store:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def head(self) -> bytes:
-        """Return the token that changes with every change of the registry; empty before the first."""
+    def head(self, known: bytes = b"") -> bytes:
+        """Return the token that changes with every change of the registry; empty before the first.
+
+        Raises RegistryError where one is `known` and none is there: that is no empty registry, but a disk that is gone.
+        """
         try:
             return (self.root / HEAD).read_bytes()
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if known:
+                raise RegistryError("the registry is gone: its folder has no HEAD, and had one") from error
             return b""
 
     def models(self) -> tuple[str, ...]:

@@ -44,7 +44,10 @@ class _Written:
 
 
 class RolloutFollower:
-    """Keeps a router in step with the registry; `wall` and `monotonic` are its clocks, in seconds."""
+    """Keeps a router in step with the registry; `wall` and `monotonic` are its clocks, in seconds.
+
+    `heard` is when the registry was last read, on the monotonic clock; None for never.
+    """
 
     def __init__(
         self, generations: Generations, router: Router, counters: Counters,
@@ -56,6 +59,7 @@ class RolloutFollower:
         self._scanned = 0.0
         self._damaged: frozenset[str] = frozenset()
         self._reachable, self._writable = True, True
+        self.heard: float | None = None
         self._written: dict[str, _Written] = {}
         self._trips: dict[str, int] = {}
         self._wake = threading.Event()
@@ -141,13 +145,11 @@ class RolloutFollower:
 
     def _read(self) -> None:
         try:
-            head = self._generations.store.head()
-            if not head and self._head:
-                raise FileNotFoundError("the registry is gone")
+            head = self._generations.store.head(self._head or b"")
             if head != self._head or self._monotonic() - self._scanned > RESCAN_SECONDS:
                 self._refresh()
                 self._head, self._scanned = head, self._monotonic()
-            self._reachable = True
+            self._reachable, self.heard = True, self._monotonic()
         except (OSError, RegistryError) as error:
             if self._reachable:
                 log.warning("rollouts cannot be read; what is known holds for 30 s", extra={"error": str(error)})
@@ -169,6 +171,7 @@ class RolloutFollower:
                 continue
             if current is not None:
                 divisions[model] = self._division(current, before.get(model))
+        self._generations.store.head(self._head or b"")  # a disk that went meanwhile looks as if all was deleted
         self._damaged = frozenset(damaged)
         self._router.heard(divisions.keys() - damaged)
         self._router.follow(divisions)

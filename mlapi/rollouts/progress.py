@@ -11,9 +11,13 @@ from mlapi.rollouts.counters import RATIO, Arm, merged
 from mlapi.rollouts.decision import Elapsed, Evidence
 from mlapi.rollouts.document import CANDIDATE, CONTROL, RUNNING, Rollout
 from mlapi.rollouts.generations import WORKERS, Generations
+from mlapi.rollouts.moments import milliseconds
 from mlapi.rollouts.trace import Point
 
 FRESH_SECONDS = 10.0
+HEARD_SECONDS = 3.0
+"""After these every worker has heard of a rollout: two seconds, and the one by which a moment may be cut."""
+
 WATCHED = "watched.json"
 P95 = 0.95
 
@@ -46,6 +50,8 @@ class ArmCounts:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A rollout with its workers and counts; `converged` when every living worker follows the newest generation.
+
+    Who has not heard of the rollout at all is no worker of it yet; so that is not said in its first seconds.
 
     `waiting_for` is what the step still waits for, empty where it waits for nothing; `trace` is how it went.
     """
@@ -81,10 +87,15 @@ def of(generations: Generations, rollout: Rollout, clock: Callable[[], float] = 
     running = rollout.state == RUNNING
     points = trace.read(generations.folder(rollout.model, rollout.id))
     return Progress(
-        rollout, workers, bool(workers) and all(one.lag == 0 for one in workers), arms,
+        rollout, workers, _converged(rollout, workers, now), arms,
         decision.weigh(rollout, tally, len(reports)),
         decision.waiting_for(rollout, tally, watched(generations, rollout)) if running else "", points,
     )
+
+
+def _converged(rollout: Rollout, workers: tuple[Worker, ...], now: float) -> bool:
+    heard = abs(now - milliseconds(rollout.history[0].at) / 1000) >= HEARD_SECONDS
+    return heard and bool(workers) and all(one.lag == 0 for one in workers)
 
 
 def watched(generations: Generations, rollout: Rollout) -> Elapsed:

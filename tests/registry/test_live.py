@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from mlapi.errors import LabelNotFound, ModelNotFound, ModelNotReady, VersionNotFound
+from mlapi.errors import LabelNotFound, ModelNotFound, ModelNotReady, RegistryError, VersionNotFound
 from mlapi.inference.values import Target
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.manifest import Manifest
@@ -358,3 +358,59 @@ def test_readers_never_see_a_model_without_an_answer_while_versions_come_and_go(
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_a_registry_that_is_gone_is_no_empty_one_what_is_known_goes_on_answering(
+    add: Add, store: Store, live: LiveRegistry,
+) -> None:
+    """As a disk that is not mounted any more looks: an empty folder, or none."""
+    add()
+    add()
+    live.refresh()
+    away = store.root.with_name("away")
+    store.root.rename(away)
+    for _ in range(2):
+        with pytest.raises(RegistryError, match="gone"):
+            live.refresh()
+        assert version(live) == 2
+        with pytest.raises(ModelNotReady):  # it is not in memory
+            live.get(Target("line", 1))
+        store.root.mkdir(exist_ok=True)
+    store.root.rmdir()
+    away.rename(store.root)
+    add()
+    live.refresh()
+    assert (version(live), version(live, Target("line", 1))) == (3, 1)
+
+
+def test_a_disk_that_goes_while_it_is_looked_at_takes_no_model_with_it(
+    add: Add, store: Store, live: LiveRegistry, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add()
+    live.refresh()
+    add()
+    look = live._survey.look
+
+    def goes(**how: bool) -> Any:
+        store.root.rename(store.root.with_name("away"))
+        return look(**how)
+
+    monkeypatch.setattr(live._survey, "look", goes)
+    with pytest.raises(RegistryError, match="gone"):
+        live.refresh()
+    assert version(live) == 1
+
+
+def test_a_process_that_begins_while_the_registry_is_gone_answers_with_what_was_read_before_the_fork(
+    add: Add, store: Store, live: LiveRegistry, caplog: pytest.LogCaptureFixture,
+) -> None:
+    add()
+    live.preload()
+    store.root.rename(store.root.with_name("away"))
+    live.start()
+    live.stop()
+    assert (version(live), live.is_ready()) == (1, True)
+    assert "the registry cannot be read; what was read before answers" in caplog.messages
+    with pytest.raises(RegistryError, match="gone"):
+        live.preload()  # as SIGHUP has it
+    assert version(live) == 1

@@ -27,7 +27,7 @@ Event = Callable[..., InferenceEvent]
 def log(tmp_path: Path, running: Callable[..., Rollout]) -> ExposureLog:
     """Return a log of one rollout, `ro_test` of iris."""
     rollout = running(500_000)
-    (tmp_path / "iris" / "1").mkdir(parents=True)
+    (tmp_path / "iris" / "rollouts" / "ro_test").mkdir(parents=True)
     return ExposureLog(Generations(Store(tmp_path)), {"ro_test": rollout}.get, lambda: 1_800_000_000_123_456_789)
 
 
@@ -63,6 +63,18 @@ def test_an_answer_is_kept_where_a_label_can_be_told_of_it(
     log.flush()
     (line,) = lines(tmp_path)
     assert {name: line[name] for name in ("y", "q") if name in line} == answer
+
+
+def test_a_registry_that_is_gone_is_not_begun_anew(log: ExposureLog, event: Event, tmp_path: Path) -> None:
+    """It may be the folder on which a disk is mounted again in a moment."""
+    (tmp_path / "iris").rename(tmp_path / "away")
+    log.observe(event())
+    log.write()
+    assert not (tmp_path / "iris").exists()
+    (tmp_path / "away").rename(tmp_path / "iris")
+    log.observe(event())
+    log.write()
+    assert (len(lines(tmp_path)), log.dropped) == (1, 1)
 
 
 def test_pinned_requests_and_those_of_no_rollout_leave_none(log: ExposureLog, event: Event, tmp_path: Path) -> None:
@@ -155,12 +167,12 @@ def no_file_over(size: int) -> Iterator[None]:
 
 def test_a_segment_that_is_full_is_sealed_and_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlapi.registry.segments.LARGEST", 5)
-    kept = Segments(tmp_path / "deep" / "folder", "w")
+    kept = Segments(tmp_path / "folder", "w")
     for _ in range(3):
         kept.append(b"123456\n")
     kept.seal()
     kept.seal()
-    assert sorted(path.name for path in (tmp_path / "deep" / "folder").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == [
         f"w-0000000{number}.jsonl" for number in (1, 2, 3)
     ]  # fmt: skip
 

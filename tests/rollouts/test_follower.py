@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.follower import RESCAN_SECONDS
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.moments import moment
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.transitions import Reason
 from tests.rollouts.conftest import Clock, Worker
@@ -85,6 +87,17 @@ def test_a_worker_says_how_far_it_is_and_what_it_counted(
     assert (stands.converged, sorted(one.lag for one in stands.workers)) == (False, [0, 1])
     other.follower.tick()
     assert progress.of(worker.generations, changed, lambda: clock.wall).converged
+
+
+def test_in_its_first_seconds_nobody_can_tell_that_all_have_heard_of_a_rollout(
+    worker: Worker, why: Reason, clock: Clock,
+) -> None:
+    rollout = begin(worker.generations, replace(why, at=moment(clock.wall)))
+    worker.follower.tick()
+    for seconds, converged in ((0, False), (2, False), (1, True)):
+        clock.forward(seconds)
+        worker.follower.tick()
+        assert progress.of(worker.generations, rollout, lambda: clock.wall).converged is converged
 
 
 def test_the_counts_of_a_worker_that_died_stay_and_it_is_waited_for_no_longer(

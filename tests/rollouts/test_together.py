@@ -92,6 +92,7 @@ def test_of_exposures_those_are_dropped_that_find_no_room(
 ) -> None:
     rollout = running()
     monkeypatch.setattr(exposures, "MOST_WAITING", 70)
+    (tmp_path / "iris" / "rollouts" / "ro_test").mkdir(parents=True)
     log = ExposureLog(Generations(Store(tmp_path)), lambda _: rollout)
     for _ in range(4):
         log.observe(event(OUTPUTS[0]))

@@ -4,8 +4,7 @@ from flask import Response
 from flask_restful import Resource
 
 from mlapi.inference.values import Target
-from mlapi.registry.live import UNLOADED
-from mlapi.registry.status import ModelStatus, VersionStatus
+from mlapi.registry.status import UNLOADED, ModelStatus, VersionStatus
 from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.errors import RETRY_SECONDS
 from mlapi.resources.v1.paths import MODELS, WHICH
