@@ -4,7 +4,7 @@ from flask import Flask
 
 from mlapi.bootstrap import build_services
 from mlapi.config import Config
-from mlapi.resources import access, errors, health, invocations, openapi, v1, v2, variants
+from mlapi.resources import access, errors, health, invocations, metrics, openapi, v1, v2, variants
 from mlapi.resources.api import VALIDATE, Api, Segment
 from mlapi.resources.application import Application
 
@@ -25,7 +25,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config[VALIDATE] = settings.validate_responses == "on"
     app.before_request(services.start)
-    access.install(app)
+    access.install(app, services.traffic)
     variants.install(app)
     errors.install(app)
     api = Api(app)
@@ -33,5 +33,6 @@ def create_app(config: Config | None = None) -> Flask:
     v2.install(api, services)
     invocations.install(api, services.plane, settings.max_body_bytes, settings.invocations_model)
     health.install(api, services.live)
+    metrics.install(api, services.metrics.registry)
     openapi.install(api, services)
     return app

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from mlapi.config import Config
 from mlapi.explain.explainers import Explainers
 from mlapi.inference.values import Target
+from mlapi.monitoring.process import Process
 from mlapi.monitoring.statistics import Statistics
-from mlapi.registry import durable
+from mlapi.monitoring.traffic import Traffic
 from mlapi.registry.follower import Follower
 from mlapi.registry.lines import Lines
 from mlapi.registry.live import LiveRegistry
@@ -16,6 +17,7 @@ from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
 from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
+from mlapi.registry.worker_files import WorkerFiles
 from mlapi.rollouts.bookkeeper import Bookkeeper
 from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.controller import Controller
@@ -24,11 +26,14 @@ from mlapi.rollouts.desk import Desk
 from mlapi.rollouts.exposures import ExposureLog
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.measured import Measured
 from mlapi.rollouts.outcomes import Outcomes
 from mlapi.rollouts.request_log import RequestLog
 from mlapi.rollouts.router import Router
 from mlapi.rollouts.shadowing import Shadower
+from mlapi.serving import metrics
 from mlapi.serving.dataplane import DataPlane, Observer
+from mlapi.serving.metrics import Metrics
 from mlapi.serving.repository import ModelRepository
 
 
@@ -41,7 +46,10 @@ class Services:
     live: LiveRegistry
     plane: DataPlane
     repository: ModelRepository
-    statistics: Statistics
+    files: WorkerFiles
+    traffic: Traffic
+    process: Process
+    metrics: Metrics
     follower: Follower
     explainers: Explainers
     router: Router
@@ -65,20 +73,20 @@ class Services:
         self.rollouts.start()
         self.controller.start()
         self.exposures.start()
-        self.statistics.start()
         self.lines.start()
         self.shadower.start()
         self.requests.start()
+        self.files.start()
         self.started.add(os.getpid())
 
     def flush(self) -> None:
         """Write down what this process has counted: before it ends."""
-        self.statistics.flush()
         self.rollouts.flush()
         self.exposures.flush()
         self.outcomes.seal()
         self.lines.flush()
         self.requests.flush()
+        self.files.flush()  # last: the others may count what they lose
 
     def stop(self) -> None:
         """End following, counting, controlling and shadowing; what is loaded keeps answering as it stands.
@@ -86,7 +94,7 @@ class Services:
         For those who build an app within a process that goes on, as tests do; a server's threads end with it.
         """
         followers = (self.follower, self.live, self.rollouts, self.controller)
-        for one in (*followers, self.statistics, self.exposures, self.lines, self.shadower, self.requests):
+        for one in (*followers, self.files, self.exposures, self.lines, self.shadower, self.requests):
             one.stop()
 
 
@@ -107,12 +115,11 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
         store, config.poll_seconds, config.max_artifact_bytes, _room(config), plans=config.plans == "on",
     )
     live.preload()
-    statistics = Statistics(shared, durable.swap)
     generations, router, counters = Generations(store), Router(live), Counters()
     rollouts = RolloutFollower(generations, router, counters)
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()
-    requests = RequestLog(store, config.request_log)
+    requests, statistics, traffic = RequestLog(store, config.request_log), Statistics(), Traffic()
     shadower = Shadower(live, router.known, generations.folder, lines, inputs=config.request_log > 0)
     watching = (statistics.observe, *((requests.observe,) if config.request_log else ()), *observers)
     of_rollouts = (counters.observe, exposures.observe, Breaker(rollouts.trip).observe, shadower.observe)
@@ -123,10 +130,18 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     repository, follower = ModelRepository(live, orders), Follower(orders, live)
     explainers = Explainers()
     live.left = explainers.forget
+    controller = Controller(generations, router, Bookkeeper(generations, shared))
+    process = Process(
+        {metrics.EXPOSURES: lambda: exposures.dropped, metrics.PAIRS: lambda: lines.all_lost,
+         metrics.REQUESTS: lambda: requests.all_dropped, metrics.OBSERVERS: lambda: plane.failed_observations},
+        {metrics.LOADED: lambda: live.residents.size},
+    )  # fmt: skip
+    files = WorkerFiles(shared, metrics.SECTIONS)
+    for source in (statistics, traffic, process, Measured(router, counters, controller, rollouts)):
+        files.add(source)
     return Services(
-        config, store, live, plane, repository, statistics, follower, explainers, router, desk, rollouts,
-        Controller(generations, router, Bookkeeper(generations, shared)), exposures, Outcomes(generations), lines,
-        shadower, requests,
+        config, store, live, plane, repository, files, traffic, process, Metrics(files, live, router), follower,
+        explainers, router, desk, rollouts, controller, exposures, Outcomes(generations), lines, shadower, requests,
     )
 
 

@@ -23,6 +23,7 @@ from mlapi.app import create_app
 from mlapi.cli.main import COMMANDS, EXIT_CODES, cli
 from mlapi.config import PREFIX, Config
 from mlapi.resources.errors import STATUS
+from mlapi.serving.metric_families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -149,6 +150,18 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     ]
     page = (DOCS / "configuration.md").read_text()
     assert [line for line in page.splitlines() if line.startswith(f"| `{PREFIX}")] == rows
+
+
+def test_the_table_of_metrics_is_that_of_the_code_and_the_page_asks_for_no_other() -> None:
+    page = (DOCS / "metrics.md").read_text()
+    rows = [
+        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels) or '-'} | {one.tells} |"
+        for one in FAMILIES
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `mlapi_")] == rows
+    told = {family.name for family in FAMILIES}
+    asked = {name.removesuffix("_bucket") for name in re.findall(r"\bmlapi_\w+[a-z]\b", page)}
+    assert asked == told
 
 
 def test_every_error_class_is_documented_with_its_status_or_exit_code() -> None:

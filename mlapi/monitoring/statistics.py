@@ -1,32 +1,23 @@
-"""Inference statistics per model version, summed over the workers of a server, dead ones included.
+"""Inference statistics per model version, summed over the workers of a server (Triton, "Statistics extension")."""
 
-Each worker keeps cumulative counters and writes them, whole, to a file of its own at most twice a
-second; the sum over the files is the server's. A worker that is killed leaves its file behind, so
-what it had counted stays counted but for its last half second. (Triton, "Statistics extension".)
-"""
-
-import json
-import logging
-import os
-import secrets
 import threading
 import time
-import weakref
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 
 from mlapi.inference.values import InferenceEvent
+from mlapi.monitoring.durations import Durations
+from mlapi.registry.worker_files import Key, Rows, Section, Totals
 
 PHASES = ("compute_input", "compute_infer", "compute_output")
 SUCCESS, FAIL = "success", "fail"
-FLUSH_SECONDS = 0.5
 MOST_BATCH_SIZES = 256
 """Batch sizes of a version that are counted one by one; a caller chooses them, so that there must be an end."""
-FILE = "statistics-"
-MILLISECOND = 1_000_000
 
-log = logging.getLogger("mlapi.statistics")
+MILLISECOND = 1_000_000
+SIZES, LAST, FAILED, DURATIONS = "inference", "inference: last", "inference: failed", "inference: durations"
+SECTIONS = {SIZES: Section(), LAST: Section(max), FAILED: Section(), DURATIONS: Section()}
+"""Counts by model, version and batch size; by model and version the moment of the last, failures, durations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +51,16 @@ class _Counts:
     input_ns: int = 0
     predict_ns: int = 0
     output_ns: int = 0
-    last_ms: int = 0
 
-    def add(self, other: "_Counts") -> None:
-        """Add what another process, or another size, has counted."""
-        for name in ("count", "rows", "executions", "input_ns", "predict_ns", "output_ns"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.last_ms = max(self.last_ms, other.last_ms)
+    def add(self, event: InferenceEvent) -> None:
+        """Count what was answered."""
+        requests = event.requests
+        self.count += requests
+        self.rows += requests * event.rows
+        self.executions += event.executions
+        self.input_ns += requests * event.input_ns
+        self.predict_ns += requests * event.predict_ns
+        self.output_ns += requests * event.output_ns
 
     def phases(self) -> dict[str, Duration]:
         """Return the time of each phase."""
@@ -74,122 +68,91 @@ class _Counts:
         return {phase: Duration(self.count, ns) for phase, ns in zip(PHASES, times, strict=True)}
 
 
+@dataclass(slots=True)
+class _Version:
+    """What was asked of one version, by batch size, and of all sizes how long it took and what failed."""
+
+    sizes: dict[int, _Counts] = field(default_factory=dict)
+    durations: Durations = field(default_factory=Durations)
+    last_ms: int = 0
+    failed: tuple[int, int] = (0, 0)
+
+    def counts(self, rows: int) -> _Counts:
+        """Return where requests of so many rows are counted; past the most sizes, all others together (0)."""
+        found = self.sizes.get(rows)
+        if found is None:
+            found = self.sizes.setdefault(rows if len(self.sizes) < MOST_BATCH_SIZES else 0, _Counts())
+        return found
+
+
 class Statistics:
-    """Counts inferences; an observer of the data plane.
+    """Counts inferences; an observer of the data plane. `clock` gives nanoseconds since the epoch."""
 
-    `folder` is shared by the workers of one server; `write` puts bytes in place of a file at once.
-    `clock` gives nanoseconds since the epoch.
-    """
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
+        self._clock = clock
+        self.begin()
 
-    def __init__(
-        self, folder: Path, write: Callable[[Path, bytes], None], clock: Callable[[], int] = time.time_ns,
-    ) -> None:
-        self._folder, self._write, self._clock = folder, write, clock
-        self._lock, self._writing = threading.Lock(), threading.Lock()
-        self._started_in: int | None = None
-        self._ended = threading.Event()
-        self._begin()
-        # A forked worker begins at zero: what its parent counted is in the parent's file.
-        again = weakref.WeakMethod(self._begin)
-        os.register_at_fork(after_in_child=lambda: (begin := again()) and begin())
+    def begin(self) -> None:
+        """Begin at zero, as another process."""
+        self._lock = threading.Lock()
+        self._versions: dict[tuple[str, int], _Version] = {}
+        self.changes = 0
 
     def observe(self, event: InferenceEvent) -> None:
         """Count inferences, answered or failed; those whose version is unknown are not counted."""
         if event.version is None:
             return
+        key = event.target.model, event.version
         with self._lock:
+            known = self._versions.get(key)
+            if known is None:
+                known = self._versions[key] = _Version()
             if event.error is None:
-                self._succeeded(event, event.version, self._clock() // MILLISECOND)
+                known.counts(event.rows).add(event)
+                known.durations.add(event.total_ns, event.requests)
+                known.last_ms = self._clock() // MILLISECOND
             else:
-                count, ns = self._failed.get((event.target.model, event.version), (0, 0))
-                failed = count + event.requests, ns + event.requests * event.total_ns
-                self._failed[event.target.model, event.version] = failed
-            self._unwritten = True
+                count, ns = known.failed
+                known.failed = count + event.requests, ns + event.requests * event.total_ns
+            self.changes += 1
 
-    def flush(self) -> None:
-        """Write the counters of this process where the other workers read them; requests do not wait for it."""
-        with self._writing:
-            with self._lock:
-                if not self._unwritten:
-                    return
-                rows = self._rows()
-                self._unwritten = False
-            try:
-                self._write(self._folder / f"{FILE}{self._own}.json", json.dumps(rows).encode())
-            except OSError:
-                self._unwritten = True
-                raise
-
-    def start(self) -> None:
-        """Write what this process counts twice a second from now on; once a process, after the fork."""
-        if self._started_in == os.getpid():
-            return
-        self._started_in = os.getpid()
-        threading.Thread(target=self._keep_writing, name="mlapi-statistics", daemon=True).start()
-
-    def stop(self) -> None:
-        """Write no more."""
-        self._ended.set()
-
-    def _keep_writing(self) -> None:
-        while not self._ended.wait(FLUSH_SECONDS):
-            try:
-                self.flush()
-            except OSError as error:  # a full disk: counted on, and written when there is room again
-                log.warning("the counters cannot be written", extra={"error": str(error)})
-
-    def total(self, name: str, version: int) -> VersionStatistics:
-        """Return the counters of a version over all workers; zeros where it was never asked."""
-        self.flush()
-        sizes: dict[int, _Counts] = {}
-        failed = Duration(0, 0)
-        for file in self._folder.glob(f"{FILE}*.json"):
-            for model, number, size, *counts in json.loads(file.read_bytes()):
-                if (model, number) != (name, version):
-                    continue
-                if size == FAIL:
-                    failed = Duration(failed.count + counts[0], failed.ns + counts[1])
-                else:
-                    sizes.setdefault(size, _Counts()).add(_Counts(*counts))
-        return _statistics(name, version, sizes, failed)
-
-    def _succeeded(self, event: InferenceEvent, version: int, now_ms: int) -> None:
-        counts = self._counts.get((event.target.model, version, event.rows))
-        if counts is None:
-            counts = self._new(event.target.model, version, event.rows)
-        requests = event.requests
-        counts.count += requests
-        counts.rows += requests * event.rows
-        counts.executions += event.executions
-        counts.input_ns += requests * event.input_ns
-        counts.predict_ns += requests * event.predict_ns
-        counts.output_ns += requests * event.output_ns
-        counts.last_ms = now_ms
-
-    def _new(self, model: str, version: int, rows: int) -> "_Counts":
-        """Return where requests of so many rows are counted; past the most sizes, all others together (0)."""
-        sizes = sum(1 for name, number, size in self._counts if (name, number) == (model, version) and size)
-        return self._counts.setdefault((model, version, rows if sizes < MOST_BATCH_SIZES else 0), _Counts())
-
-    def _rows(self) -> list[list[object]]:
-        """What this process has counted, as it stands in its file: model, version and batch size, then the counts."""
-        succeeded = [[*key, *astuple(counts)] for key, counts in self._counts.items()]
-        return [*succeeded, *([*key, FAIL, *counts] for key, counts in self._failed.items())]
-
-    def _begin(self) -> None:
-        self._counts: dict[tuple[str, int, int], _Counts] = {}
-        self._failed: dict[tuple[str, int], tuple[int, int]] = {}
-        self._unwritten = False
-        self._own = f"{os.getpid()}-{secrets.token_hex(4)}"  # a pid alone may be given again
+    def sections(self) -> Mapping[str, Rows]:
+        """Return what this process has counted; see SECTIONS."""
+        with self._lock:
+            versions = list(self._versions.items())
+            return {
+                SIZES: [((*key, size), astuple(one)) for key, known in versions for size, one in known.sizes.items()],
+                LAST: [(key, [known.last_ms]) for key, known in versions],
+                FAILED: [(key, known.failed) for key, known in versions],
+                DURATIONS: [(key, known.durations.row()) for key, known in versions],
+            }
 
 
-def _statistics(name: str, version: int, sizes: dict[int, _Counts], failed: Duration) -> VersionStatistics:
-    whole = _Counts()
-    for counts in sizes.values():
-        whole.add(counts)
+def of_versions(totals: Totals) -> dict[tuple[str, int], VersionStatistics]:
+    """Return the statistics of every version that was ever asked, by its model and number."""
+    sizes: dict[Key, dict[int, _Counts]] = {}
+    for (name, version, size), numbers in totals.of(SIZES).items():
+        sizes.setdefault((name, version), {})[int(size)] = _Counts(*map(int, numbers))
+    found = {}
+    for key, [last_ms] in totals.of(LAST).items():
+        failed, name, version = totals.of(FAILED)[key], str(key[0]), int(key[1])
+        found[name, version] = _statistics(name, version, int(last_ms), sizes.get(key, {}), failed)
+    return found
+
+
+def never_asked(name: str, version: int) -> VersionStatistics:
+    """Return the statistics of a version that nobody has asked."""
+    return _statistics(name, version, 0, {}, (0, 0))
+
+
+def _statistics(
+    name: str, version: int, last_ms: int, sizes: Mapping[int, _Counts], failed: Sequence[float],
+) -> VersionStatistics:
+    whole = _Counts(*(sum(numbers) for numbers in zip(*map(astuple, sizes.values()), strict=True)))
     phases = whole.phases()
     success = Duration(whole.count, sum(one.ns for one in phases.values()))
     return VersionStatistics(
-        name, version, whole.last_ms, whole.rows, whole.executions, {SUCCESS: success, FAIL: failed, **phases},
+        name, version, last_ms, whole.rows, whole.executions,
+        {SUCCESS: success, FAIL: Duration(int(failed[0]), int(failed[1])), **phases},
         {size: sizes[size].phases() for size in sorted(sizes) if size},
     )

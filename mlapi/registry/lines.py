@@ -85,6 +85,11 @@ class Lines:
         """Return how many lines of a folder this process has lost."""
         return self._lost[folder]
 
+    @property
+    def all_lost(self) -> int:
+        """How many lines this process has lost, of all folders."""
+        return sum(tuple(self._lost.values()))
+
     def lose(self, folder: Path, count: int = 1) -> None:
         """Count lines of a folder that nobody will write; the files say how many."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""One structured line in the log for every request, and the id that ties it to an answer."""
+"""Every request counted, and told by one structured line in the log; and the id that ties it to an answer."""
 
 import itertools
 import logging
@@ -6,14 +6,23 @@ import os
 import re
 import secrets
 import time
+from functools import partial
 from typing import NamedTuple
 
 from flask import Flask, Response, g, has_request_context, request
 
 from mlapi.inference.values import InferenceEvent
+from mlapi.monitoring.traffic import Traffic
+from mlapi.resources.api import template_of
 
 HEADER = "X-Request-Id"
 MESSAGE = "request"
+BEGUN = "mlapi.begun"
+"""The member of a WSGI environment that keeps when a request was whole, in ns of the performance counter."""
+
+UNKNOWN = "unknown"
+"""The route of requests for a path that there is none for."""
+
 LONGEST_ID = 8190
 """Octets of a caller's id that are echoed: as many as the server lets a header have."""
 GIVEN_ID = re.compile(rf"[\t -~\x80-\xff]{{1,{LONGEST_ID}}}")
@@ -22,10 +31,10 @@ GIVEN_ID = re.compile(rf"[\t -~\x80-\xff]{{1,{LONGEST_ID}}}")
 log = logging.getLogger("mlapi.access")
 
 
-def install(app: Flask) -> None:
-    """Log every request of `app`, and name it in a header of its answer."""
+def install(app: Flask, traffic: Traffic) -> None:
+    """Count and log every request of `app`, and name it in a header of its answer."""
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(partial(_end, traffic))
 
 
 def request_id() -> str:
@@ -75,13 +84,15 @@ def note(event: InferenceEvent) -> None:
 
 
 def _begin() -> None:
-    g.began = time.perf_counter_ns()
+    g.began = request.environ.get(BEGUN) or time.perf_counter_ns()
 
 
-def _end(response: Response) -> Response:
+def _end(traffic: Traffic, response: Response) -> Response:
     response.headers[HEADER] = _octets()
+    took = time.perf_counter_ns() - g.began if "began" in g else None
+    route = UNKNOWN if request.url_rule is None else template_of(request.url_rule.rule)
+    traffic.answered(request.method, route, response.status_code, took or 0)
     if log.isEnabledFor(logging.INFO):
-        took = time.perf_counter_ns() - g.began if "began" in g else None
         line = Line(request.method, request.path, response.status_code, response.content_length, took, request_id(),
                     request.remote_addr)  # fmt: skip
         log.info(MESSAGE, extra=fields_of(line, g.get("inference")))

@@ -1,6 +1,7 @@
 """Flask-RESTful, with its error handling handed back to Flask, and the path segments of both faces."""
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 from typing import Any
 
 import flask_restful
@@ -17,6 +18,7 @@ from mlapi.schemas.envelope import check_answer
 
 JSON = "application/json"
 VALIDATE = "MLAPI_VALIDATE_RESPONSES"
+_SEGMENT = re.compile(r"<segment:(\w+)>")
 
 
 class Api(flask_restful.Api):
@@ -29,6 +31,12 @@ class Api(flask_restful.Api):
     def error_router(self, original_handler: Any, *args: Any) -> Any:  # noqa: ANN401 (Flask's own handlers)
         """Return what Flask would have answered."""
         return original_handler(*args)
+
+
+@cache
+def template_of(rule: str) -> str:
+    """Return the path of a routing rule with its parameters in braces, such as `/v1/models/{name}:predict`."""
+    return _SEGMENT.sub(r"{\1}", rule)
 
 
 class Segment(BaseConverter):

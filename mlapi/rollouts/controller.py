@@ -53,7 +53,7 @@ class _Watch:
 
 
 class Controller:
-    """Controls the rollouts that this process follows and nobody else controls."""
+    """Controls the rollouts that this process follows and nobody else controls; `looks` is what it saw of each last."""
 
     def __init__(
         self, generations: Generations, router: Router, bookkeeper: Bookkeeper,
@@ -62,6 +62,7 @@ class Controller:
         self._generations, self._router, self._wall, self._monotonic = generations, router, wall, monotonic
         self._bookkeeper = bookkeeper
         self._watches: dict[str, _Watch] = {}
+        self.looks: dict[str, Point] = {}
         self._troubled: set[str] = set()
         self._started_in: int | None = None
         self._ended = threading.Event()
@@ -82,6 +83,7 @@ class Controller:
         active = [division.rollout for division in self._router.divisions.values() if division.rollout.is_active]
         for rollout_id in set(self._watches) - {rollout.id for rollout in active}:
             self._watches.pop(rollout_id).lock.close()
+            self.looks.pop(rollout_id, None)
             self._bookkeeper.forget(rollout_id)
         for rollout in active:
             try:
@@ -112,7 +114,8 @@ class Controller:
         elapsed = self._elapsed(watch, rollout, folder, reports)
         evidence = decision.weigh(rollout, tally, len(reports))
         success = self._bookkeeper.success(rollout)
-        trace.add(folder, _point(rollout, tally, evidence, success, moment(self._wall())))
+        self.looks[rollout.id] = point = _point(rollout, tally, evidence, success, moment(self._wall()))
+        trace.add(folder, point)
         found = decision.decide(rollout, tally, evidence, elapsed, success)
         if found is not None:
             self._make(rollout, found, evidence)

@@ -14,15 +14,16 @@ import socket
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mlapi.errors import ModelFailed, ModelNotReady
-from mlapi.inference.values import Array, Assignment, InferenceEvent
+from mlapi.inference.values import Assignment, InferenceEvent
 from mlapi.rollouts.document import CANDIDATE, CONTROL
+from mlapi.rollouts.judgement import judged
 
 MOST_KEYS = 20_000
 """Keys that one worker follows in a rollout; the first ones, so that what they do cannot decide who is counted."""
@@ -32,12 +33,6 @@ RATIO = 1.04
 _LOG_RATIO = math.log(RATIO)
 ARMS = frozenset({CONTROL, CANDIDATE})
 BAD = ("errors", "invalid", "slow")
-PROBABILITIES = "predict_proba"
-NUMBERS = frozenset("fiub")
-"""Kinds of numpy dtypes: floats, whole numbers of both sorts, truth values."""
-
-FEW = 16
-
 
 Stratum = tuple[int, int]
 """A step, and the candidate's share in millionths while it counted."""
@@ -113,7 +108,7 @@ class Counters:
         assignments = event.assignments
         if not assignments or assignments[0].ppm <= 0:
             return
-        first, took, judged = assignments[0], event.model_ns, _judged(event)
+        first, took, answers = assignments[0], event.model_ns, judged(event)
         bucket, is_slow = _bucket(took), took > self._limits.get(first.rollout, math.inf)
         with self._lock:
             tally = self._tallies.get(first.rollout) or Tally()
@@ -122,7 +117,7 @@ class Counters:
                 arm = arms.get(told.arm)
                 if arm is None:
                     continue
-                score, invalid = judged[number]
+                score, invalid = answers[number]
                 tally.changes += 1
                 arm.requests += 1
                 arm.latency[bucket] += 1
@@ -147,6 +142,13 @@ class Counters:
         """Return how many events of a rollout were counted here."""
         tally = self._tallies.get(rollout_id)
         return 0 if tally is None else tally.changes
+
+    def sums(self, rollout_id: str) -> dict[str, list[int]]:
+        """Return requests, those that fell back, errors, invalid and slow answers, by arm, over all strata."""
+        with self._lock:
+            strata = list(self._tallies.get(rollout_id, Tally()).strata.values())
+            return {name: [sum(numbers) for numbers in zip(*(_sums(arms[name]) for arms in strata), strict=True)]
+                    for name in (CONTROL, CANDIDATE) if strata}  # fmt: skip
 
     def forget(self, but: frozenset[str]) -> None:
         """Drop the counts of all rollouts but these."""
@@ -210,53 +212,12 @@ def _bad(error: Exception | None, told: Assignment, *, invalid: bool, is_slow: b
     return [kind for kind, is_bad in zip(BAD, tests, strict=True) if is_bad]
 
 
-def _judged(event: InferenceEvent) -> Sequence[tuple[float | None, bool]]:
-    """Return, for each request, the mean prediction, None where it is no number, and whether a number is not finite."""
-    outputs = event.outputs
-    if outputs is None:
-        return [(None, False)] * event.requests
-    chosen, invalid = _looked_at(outputs)
-    if event.requests == 1:
-        return ((_score(chosen, invalid=invalid), invalid),)
-    if event.rows == 1 and not invalid and chosen is not None:
-        return [(score, False) for score in chosen.reshape(event.requests, -1)[:, -1].tolist()]
-    apart = [_looked_at(event.single(number).outputs or {}) for number in range(event.requests)]
-    return [(_score(chosen, invalid=invalid), invalid) for chosen, invalid in apart]
-
-
-def _looked_at(outputs: Mapping[str, Array]) -> tuple[Array | None, bool]:
-    """Return what predictions are judged by, None where nothing is a number, and whether a number is not finite.
-
-    Of probabilities the last class counts, which of two is the one that is asked about.
-    """
-    chosen, invalid = None, False
-    for name, array in outputs.items():
-        kind = array.dtype.kind
-        if kind not in NUMBERS:
-            continue
-        invalid = invalid or (kind == "f" and not _is_finite(array))
-        if chosen is None or name == PROBABILITIES:
-            chosen = array
-    return chosen, invalid
-
-
-def _score(chosen: Array | None, *, invalid: bool) -> float | None:
-    if chosen is None or invalid or not chosen.size:
-        return None
-    return float(chosen.item(-1) if len(chosen) == 1 else chosen[:, -1].mean())
-
-
-def _is_finite(array: Array) -> bool:
-    """Tell whether all numbers are finite; a few of them Python looks at faster than numpy."""
-    if array.size == 1:
-        return math.isfinite(array.item())
-    if array.size <= FEW:
-        return all(map(math.isfinite, array.ravel().tolist()))
-    return bool(np.isfinite(array).all())
-
-
 def _bucket(nanoseconds: int) -> int:
     return math.ceil(math.log(nanoseconds) / _LOG_RATIO) if nanoseconds > 1 else 0
+
+
+def _sums(arm: Arm) -> list[int]:
+    return [arm.requests, arm.fell_back, *(arm.failed[kind] for kind in BAD)]
 
 
 def _plain(arm: Arm) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from mlapi.errors import ModelFailed, ModelNotReady
 from mlapi.inference.values import Array, InferenceEvent
 from mlapi.registry import segments
 from mlapi.registry.segments import Segments
-from mlapi.rollouts.counters import ARMS, NUMBERS, PROBABILITIES, worker_name
+from mlapi.rollouts.counters import ARMS, worker_name
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.judgement import NUMBERS, PROBABILITIES
 
 EXPOSURES, OUTCOMES = "exposures", "outcomes"
 KEPT_SECONDS = 30 * 86400.0

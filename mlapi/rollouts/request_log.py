@@ -91,6 +91,11 @@ class RequestLog:
         """Return how many requests of a model this process drew and did not write."""
         return self._lines.lost(folder_of(self._store, model))
 
+    @property
+    def all_dropped(self) -> int:
+        """How many requests of all models this process drew and did not write."""
+        return self._lines.all_lost
+
     def start(self) -> None:
         """Write in a thread from now on; once a process, after the fork."""
         if self.share:

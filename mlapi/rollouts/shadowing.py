@@ -26,9 +26,9 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.rollouts.buckets import Hasher, bucket
 from mlapi.rollouts.document import CONTROL, RUNNING, Rollout
+from mlapi.rollouts.judgement import PROBABILITIES
 
 PAIRS = "pairs"
-PROBABILITIES = "predict_proba"
 MOST_WAITING = 1000
 MOST_VALUES = 10_000
 """Values of the inputs or of an answer beyond which a request is no pair, so that the queue stays small."""

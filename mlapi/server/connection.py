@@ -254,6 +254,7 @@ class Connection(asyncio.Protocol):
         """Answer without the application, and close."""
         if self._transport is None:
             return
+        self._whole.refused(status)
         self._transport.write(answers.fault(status, sentence, retry=retry))
         self._finish()
 

@@ -16,7 +16,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from mlapi.errors import NotFound
+from mlapi.monitoring.traffic import Traffic
 from mlapi.resources import access
+from mlapi.resources.api import template_of
 from mlapi.resources.body import is_plain
 from mlapi.resources.calls import Builder, Call, compressed
 from mlapi.resources.v1.inference import PREDICT, predict_call
@@ -36,6 +38,7 @@ PROBES = frozenset({"alive", "ready", "v1-alive", "v2-live", "v2-ready"})
 PLAIN_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 """A caller's id that goes into header and log as it is; of any other the application takes care."""
 
+OK = 200
 LONGEST_BODY = 64 * 1024
 """Bytes; to read more than these takes longer than a probe should wait."""
 
@@ -47,6 +50,8 @@ class Route(NamedTuple):
     request_id: str | None
     method: str
     path: str
+    template: str
+    """The path as the API describes it, see `template_of`."""
 
 
 class Waiting:
@@ -86,27 +91,28 @@ class Reply(NamedTuple):
 class Express:
     """Knows which requests may take the lane, and answers those that are ready."""
 
-    def __init__(self, app: Flask, plane: DataPlane) -> None:
-        self._urls, self._plane = app.url_map, plane
+    def __init__(self, app: Flask, plane: DataPlane, traffic: Traffic) -> None:
+        self._urls, self._plane, self._traffic = app.url_map, plane, traffic
         self._lines = Lines()
 
     def route(self, environ: dict[str, Any]) -> Route | None:
         """Return where a request of this head goes beside the threads, or None where it goes to them."""
         request = Request(environ)
         try:
-            endpoint, segments = self._urls.bind_to_environ(environ).match()
+            rule, segments = self._urls.bind_to_environ(environ).match(return_rule=True)
         except HTTPException:
             return None
         request_id = request.headers.get(access.HEADER)
         if request_id is not None and PLAIN_ID.fullmatch(request_id) is None:
             return None
+        endpoint, template = rule.endpoint, template_of(rule.rule)
         if endpoint in PROBES and request.method == "GET":
-            return Route(None, request_id, "GET", request.path)
+            return Route(None, request_id, "GET", request.path, template)
         plain = request.content_length is not None and request.environ["SERVER_PROTOCOL"] == "HTTP/1.1"
         if endpoint not in CALLS or not plain or not is_plain(request):
             return None
         try:
-            return Route(CALLS[endpoint](segments, request.headers), request_id, "POST", request.path)
+            return Route(CALLS[endpoint](segments, request.headers), request_id, "POST", request.path, template)
         except NotFound:
             return None
 
@@ -134,12 +140,17 @@ class Express:
         return replies
 
     def tell(self, replies: Sequence[Reply]) -> None:
-        """Tell the observers and the log of answers that were sent."""
+        """Tell the observers, the counters and the log of answers that were sent."""
         self._plane.tell([reply.found for reply in replies])
+        by_route: dict[str, list[int]] = {}
+        for reply in replies:
+            by_route.setdefault(reply.waiting.route.template, []).append(reply.took)
+        for template, each in by_route.items():
+            self._traffic.answered("POST", template, OK, *each)
         if access.log.isEnabledFor(logging.INFO):
             for _, one, found, request_id, size, took in replies:
                 line = access.Line(
-                    "POST", one.route.path, 200, size, took, request_id, one.connection.remote, lane=True,
+                    "POST", one.route.path, OK, size, took, request_id, one.connection.remote, lane=True,
                 )
                 self._lines.add(access.fields_of(line, found.event))
             self._lines.flush()

@@ -66,6 +66,16 @@ class Threads:
         """Whether no job waits or runs."""
         return not self._pending and not self._running
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a thread."""
+        return len(self._ready)
+
+    @property
+    def running(self) -> int:
+        """How many jobs a thread works on."""
+        return len(self._running)
+
     def late(self, now: float, deadline: float) -> list[Job]:
         """Return the jobs that are not answered `deadline` seconds after they were submitted."""
         return [job for job in self._pending if not job.abandoned and now - job.submitted > deadline]

@@ -23,5 +23,8 @@ class Whole(Protocol):
     def reserve(self, size: int) -> bool:
         """Count `size` bytes (negative: fewer) as held for unfinished requests; tell whether so many may be."""
 
+    def refused(self, status: int) -> None:
+        """Count an answer that the application was not asked for."""
+
     def closed(self, connection: "Connection") -> None:
         """Forget a connection."""

@@ -23,15 +23,17 @@ import uvloop
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as GunicornWorker
 
+from mlapi.resources.access import BEGUN
 from mlapi.resources.errors import BROKEN
 from mlapi.resources.variants import DRAWN
 from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
-from mlapi.server.heads import Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
+from mlapi.server.heads import Environ, Head, Heads, MalformedHead, environ_of, name_peer, parsed, response_bytes
 from mlapi.server.lane import Lane
 from mlapi.server.threads import Job, Threads
 from mlapi.server.turns import Turns
+from mlapi.serving import metrics
 
 TICK_SECONDS = 0.1
 SWITCH_SECONDS = 0.001
@@ -40,6 +42,7 @@ SWITCH_SECONDS = 0.001
 COLLECTED = (20_000, 20, 50)
 """Objects before a look for cycles, which requests do not make; Python's own 700 come with every thirty requests."""
 
+BROKEN_STATUS = 500
 MOST_DESCRIPTORS, SPARE_DESCRIPTORS = 65_536, 128
 """Descriptors that a process asks the system for, and of them those kept for files."""
 
@@ -85,10 +88,15 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._most_connections = _descriptors() - SPARE_DESCRIPTORS
         self._at_a_look = MOST_ACCEPTED if self.cfg.workers == 1 else 1
         self._threads = Threads(self.cfg.threads, config.queue)
-        self._express = Express(self.wsgi, services.plane)
+        self._traffic = services.traffic
+        self._express = Express(self.wsgi, services.plane, services.traffic)
         self._lane = Lane(self.loop, self._express, self._threads, self._leave_lane)
         self._lane_is_open = config.express == "on"
         self._stuck_since: float | None = None
+        services.process.tell({
+            metrics.CONNECTIONS: lambda: len(self._connections), metrics.WAITING: lambda: self._threads.waiting,
+            metrics.RUNNING: lambda: self._threads.running,
+        })  # fmt: skip
         self.loop.run_until_complete(self._serve())
         self.loop.close()
         if self._threads.hung:  # the interpreter would wait for what they hold
@@ -164,7 +172,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         for job in self._threads.late(now, self._deadline):
             job.abandoned = True
             sentence = f"no answer within {self._deadline:g} seconds; the request was given up"
-            job.connection.answer(answers.fault(504, sentence), keep=False)
+            self._refuse(job.connection, 504, sentence)
 
     def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
         """Take a few connections; the others may go to another process, which then has less to do."""
@@ -210,29 +218,34 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
-        route = head.route
+        route, begun = head.route, time.perf_counter_ns()
         if route is None or raw is not None or connection.is_last:
-            self._to_thread(connection, head, body, raw)
+            self._to_thread(connection, head, body, raw, {BEGUN: begun})
         elif route.call is None:
-            self._finish(connection, self._answer(connection, head, body, None))
+            self._finish(connection, self._answer(connection, head, body, None, {BEGUN: begun}))
         elif len(body) > LONGEST_BODY or not self._lane_is_open:
-            self._to_thread(connection, head, body, raw)
+            self._to_thread(connection, head, body, raw, {BEGUN: begun})
         else:
-            self._lane.take(Waiting(route, route.call, body, head, connection, time.perf_counter_ns()))
+            self._lane.take(Waiting(route, route.call, body, head, connection, begun))
+
+    def refused(self, status: int) -> None:
+        """Count an answer that the application was not asked for."""
+        self._traffic.refused(status)
 
     # -- the roads -------------------------------------------------------------------------------
 
     def _leave_lane(self, one: Waiting) -> None:
-        self._to_thread(one.connection, one.head, one.body, None, one.drawn)
+        self._to_thread(one.connection, one.head, one.body, None, {BEGUN: one.begun, DRAWN: one.drawn})
 
-    def _to_thread(
-        self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
-    ) -> None:
-        job = Job(connection, partial(self._answer, connection, head, body, raw, drawn), self._done)
+    def _to_thread(self, connection: Connection, head: Head, body: bytes, raw: bytes | None, more: Environ) -> None:
+        job = Job(connection, partial(self._answer, connection, head, body, raw, more), self._done)
         refused = self._threads.submit(job)
         if refused is not None:
-            busy = answers.fault(503, "the server is busy; try again", retry=True)
-            refused.connection.answer(busy, keep=False)
+            self._refuse(refused.connection, 503, "the server is busy; try again", retry=True)
+
+    def _refuse(self, connection: Connection, status: int, sentence: str, *, retry: bool = False) -> None:
+        self.refused(status)
+        connection.answer(answers.fault(status, sentence, retry=retry), keep=False)
 
     def _done(self, job: Job, outcome: Any) -> None:  # noqa: ANN401 (what _answer returns)
         """Come back from a thread, in the thread."""
@@ -248,28 +261,30 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         connection.answer(outcome[0], keep=outcome[1])
 
     def _answer(
-        self, connection: Connection, head: Head, body: bytes, raw: bytes | None, drawn: int | None = None,
+        self, connection: Connection, head: Head, body: bytes, raw: bytes | None, more: Environ,
     ) -> tuple[bytes, bool]:
         """Run the application; return the response, and whether the connection may be kept.
 
-        `drawn` is the number that a rollout drew for the request in the lane.
+        `more` is what the application should know besides: when the request was whole, what a rollout drew for it.
         """
         request, environ = head.request, {}
         try:
             if raw is None:
                 environ = environ_of(head, body, connection.peer)
-                environ[DRAWN] = drawn
             else:
                 request = parsed(raw, self.cfg)
                 environ = {**head.environ, "wsgi.input": request.body}
                 name_peer(environ, connection.peer)
+            environ |= more
             keep = not (connection.is_last or self.draining)
             return response_bytes(self.wsgi, environ, request, self.cfg, keep=keep)
         except MalformedHead as error:
+            self.refused(error.status)
             return answers.fault(error.status, str(error)), False
         except Exception:
+            self.refused(BROKEN_STATUS)
             log.exception("the application failed", extra={"path": environ.get("PATH_INFO", "")})
-            return answers.fault(500, BROKEN), False
+            return answers.fault(BROKEN_STATUS, BROKEN), False
 
 
 def _descriptors() -> int:

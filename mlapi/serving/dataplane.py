@@ -44,7 +44,7 @@ class DataPlane:
     `ready` gives how callers get a model that is in memory, or None where they must be routed;
     `observers` are told of every inference, answered or failed, of several that one prediction answered by one event;
     those `of_rollouts` only of such as a rollout decided.
-    An observer that raises is logged and never reaches the caller.
+    An observer that raises is logged, counted in `failed_observations`, and never reaches the caller.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (what it is built of)
@@ -56,6 +56,7 @@ class DataPlane:
         self._route, self._treat = route, treat
         self._observers, self._all = tuple(observers), (*observers, *of_rollouts)
         self._clock = clock
+        self.failed_observations = 0
         self._together = Together(ready or undivided(live), clock=clock)
 
     def model(self, target: Target) -> LoadedModel:
@@ -114,6 +115,7 @@ class DataPlane:
             try:
                 observer(event)
             except Exception:
+                self.failed_observations += 1
                 name = getattr(observer, "__qualname__", repr(observer))
                 log.exception("an observer failed", extra={"observer": name})
 

@@ -1,91 +1,95 @@
-"""Counters of one process: exact, bounded, and kept when they cannot be written."""
+"""Counters of inference: exact, bounded, and the same whatever was predicted together."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mlapi.errors import InvalidRequest
 from mlapi.inference.values import InferenceEvent, Target
-from mlapi.monitoring.statistics import MOST_BATCH_SIZES, Duration, Statistics
+from mlapi.monitoring.durations import BOUNDS_SECONDS
+from mlapi.monitoring.statistics import (
+    DURATIONS,
+    MOST_BATCH_SIZES,
+    SECTIONS,
+    Duration,
+    Statistics,
+    VersionStatistics,
+    never_asked,
+    of_versions,
+)
+from mlapi.registry.worker_files import WorkerFiles
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-def event(rows: int, version: int | None = 1, error: Exception | None = None) -> InferenceEvent:
-    return InferenceEvent(Target("m"), version, rows, 10, 100, 1000, None, error)
+def event(rows: int, version: int | None = 1, error: Exception | None = None, requests: int = 1) -> InferenceEvent:
+    return InferenceEvent(Target("m"), version, rows, 10, 100, 1000, None, error, requests=requests)
 
 
 @pytest.fixture
-def written() -> dict[str, bytes]:
-    return {}
+def counted() -> Statistics:
+    return Statistics(clock=lambda: 5_000_000)
 
 
 @pytest.fixture
-def counted(tmp_path: Path, written: dict[str, bytes]) -> Statistics:
-    def write(path: Path, data: bytes) -> None:
-        written[path.name] = data
-        path.write_bytes(data)
-
-    return Statistics(tmp_path, write, clock=lambda: 5_000_000)
+def files(tmp_path: Path, counted: Statistics) -> WorkerFiles:
+    files = WorkerFiles(tmp_path, SECTIONS)
+    files.add(counted)
+    return files
 
 
-def test_an_inference_adds_its_rows_and_the_time_of_each_phase(counted: Statistics) -> None:
+def total(files: WorkerFiles) -> VersionStatistics:
+    return of_versions(files.totals())["m", 1]
+
+
+def test_an_inference_adds_its_rows_and_the_time_of_each_phase(counted: Statistics, files: WorkerFiles) -> None:
     for rows in (64, 1):
         counted.observe(event(rows))
-    total = counted.total("m", 1)
-    assert (total.inference_count, total.execution_count, total.last_inference) == (65, 2, 5)
-    assert total.durations["success"] == Duration(2, 2220)
-    assert total.batches[64]["compute_infer"] == Duration(1, 100)
+    found = total(files)
+    assert (found.inference_count, found.execution_count, found.last_inference) == (65, 2, 5)
+    assert found.durations["success"] == Duration(2, 2220)
+    assert found.batches[64]["compute_infer"] == Duration(1, 100)
 
 
-def test_a_failure_counts_as_one_and_an_unknown_version_as_none(counted: Statistics) -> None:
+def test_requests_that_were_predicted_together_count_each(counted: Statistics, files: WorkerFiles) -> None:
+    counted.observe(event(2, requests=3))
+    found = total(files)
+    assert (found.inference_count, found.execution_count) == (6, 1)
+    assert found.durations["success"] == Duration(3, 3330)
+    assert files.totals().of(DURATIONS) == {("m", 1): [3330, 3, *(0 for _ in BOUNDS_SECONDS)]}
+
+
+def test_a_failure_counts_as_one_and_an_unknown_version_as_none(counted: Statistics, files: WorkerFiles) -> None:
     counted.observe(event(0, error=InvalidRequest(["no"])))
     counted.observe(event(0, version=None, error=InvalidRequest(["no"])))
-    total = counted.total("m", 1)
-    assert (total.durations["fail"].count, total.inference_count, total.batches) == (1, 0, {})
+    found = total(files)
+    assert (found.durations["fail"], found.inference_count, found.batches) == (Duration(1, 1110), 0, {})
+    assert found.last_inference == 0
 
 
-def test_batch_sizes_that_a_caller_makes_up_do_not_grow_without_end(
-    counted: Statistics, written: dict[str, bytes],
-) -> None:
+def test_batch_sizes_that_a_caller_makes_up_do_not_grow_without_end(counted: Statistics, files: WorkerFiles) -> None:
     for rows in range(1, 3 * MOST_BATCH_SIZES):
         counted.observe(event(rows))
-    total = counted.total("m", 1)
-    assert total.execution_count == 3 * MOST_BATCH_SIZES - 1
-    assert len(total.batches) == MOST_BATCH_SIZES
-    (data,) = written.values()
-    assert len(json.loads(data)) < 10 * MOST_BATCH_SIZES
+    found = total(files)
+    assert found.execution_count == 3 * MOST_BATCH_SIZES - 1
+    assert found.inference_count == sum(range(1, 3 * MOST_BATCH_SIZES))
+    assert len(found.batches) == MOST_BATCH_SIZES
+    rows = {name: [*section] for name, section in counted.sections().items()}
+    assert sum(map(len, rows.values())) == MOST_BATCH_SIZES + 4
+    assert len(json.dumps(rows)) < 100 * MOST_BATCH_SIZES
 
 
-def test_counts_that_could_not_be_written_are_written_the_next_time(tmp_path: Path) -> None:
-    refusals = [OSError("full")]
-
-    def write(path: Path, data: bytes) -> None:
-        if refusals:
-            raise refusals.pop()
-        path.write_bytes(data)
-
-    counted = Statistics(tmp_path, write)
-    counted.observe(event(3))
-    with pytest.raises(OSError, match="full"):
-        counted.flush()
-    assert counted.total("m", 1).inference_count == 3
+def test_several_workers_are_added_up_and_the_last_of_them_was_the_last(tmp_path: Path) -> None:
+    for moment in (7_000_000, 9_000_000, 8_000_000):
+        one, files = Statistics(clock=lambda moment=moment: moment), WorkerFiles(tmp_path, SECTIONS)
+        files.add(one)
+        one.observe(event(1))
+        one.observe(event(1, error=InvalidRequest(["no"])))
+        files.flush()
+    found = total(files)
+    assert (found.inference_count, found.durations["fail"].count, found.last_inference) == (3, 3, 9)
 
 
-def test_a_request_is_counted_while_the_counters_are_being_written(tmp_path: Path) -> None:
-    """Writing holds no lock that counting takes: the write itself counts one more."""
-    during: list[Callable[[], None]] = []
-
-    def write(path: Path, data: bytes) -> None:
-        path.write_bytes(data)
-        if during:
-            during.pop()()
-
-    counted = Statistics(tmp_path, write)
-    during.append(lambda: counted.observe(event(2)))
-    counted.observe(event(1))
-    counted.flush()
-    assert counted.total("m", 1).inference_count == 3
+def test_a_version_that_nobody_asked_has_zeros_in_all_places() -> None:
+    zeros = never_asked("m", 1)
+    assert (zeros.inference_count, zeros.last_inference, zeros.batches) == (0, 0, {})
+    assert set(zeros.durations.values()) == {Duration(0, 0)}

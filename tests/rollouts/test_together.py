@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mlapi.inference.values import Assignment, InferenceEvent, Target
-from mlapi.monitoring.statistics import Statistics
-from mlapi.registry import durable
+from mlapi.monitoring.statistics import SECTIONS, Statistics, of_versions
 from mlapi.registry.store import Store
+from mlapi.registry.worker_files import WorkerFiles
 from mlapi.rollouts import exposures
 from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.counters import Counters
@@ -105,10 +105,11 @@ def test_statistics(tmp_path: Path) -> None:
     totals = []
     for name, events in (("together", [event(OUTPUTS[0])]), ("apart", each(event(OUTPUTS[0])))):
         (tmp_path / name).mkdir()
-        statistics = Statistics(tmp_path / name, durable.swap, lambda: 5_000_000)
+        counted, files = Statistics(lambda: 5_000_000), WorkerFiles(tmp_path / name, SECTIONS)
+        files.add(counted)
         for one in events:
-            statistics.observe(one)
-        totals.append(statistics.total("iris", 2))
+            counted.observe(one)
+        totals.append(of_versions(files.totals())["iris", 2])
     assert totals[0] == totals[1]
     assert totals[0].inference_count == COUNT
 

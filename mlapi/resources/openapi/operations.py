@@ -17,7 +17,7 @@ V1, V2, OTHERS = "v1", "v2", "others"
 TAGS = {
     V1: "TensorFlow Serving REST and KServe V1",
     V2: "Open Inference Protocol with Triton's extensions",
-    OTHERS: "MLflow, SageMaker, Kubernetes",
+    OTHERS: "MLflow, SageMaker, Kubernetes, Prometheus",
 }
 
 FAULTS = {
@@ -38,7 +38,7 @@ class Operation:
     """One endpoint: its method, the schemas of its bodies, and the statuses of its faults.
 
     `optional` says that an empty body will do. `unready` is the answer of 503 where that is more than the
-    error object; `done` is the status of success.
+    error object; `done` is the status of success. `text` says that it is answered with text and not with JSON.
     """
 
     tag: str
@@ -50,6 +50,7 @@ class Operation:
     optional: bool = False
     unready: type[Schema] | None = None
     done: int = 200
+    text: bool = False
 
 
 def _asked(tag: str, request: type[Schema], answer: type[Schema], *more: int) -> Operation:
@@ -95,6 +96,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "invocations": _asked(OTHERS, invocations.Invocation, invocations.Predictions),
     "alive": Operation(OTHERS, "get", v2.ServerLive),
     "ready": Operation(OTHERS, "get", v2.ServerReady, (500, 503)),
+    "metrics": Operation(OTHERS, "get", None, text=True),
     "openapi": Operation(OTHERS, "get", None),
 }
 """By endpoint. A test holds them against the routes of the app, so that neither has one more."""

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
+from mlapi.resources.api import template_of
 from mlapi.resources.openapi.components import reference
 from mlapi.resources.openapi.operations import FAULTS, OPERATIONS, Operation
 from mlapi.rollouts.desk import VERBS
@@ -15,6 +16,7 @@ from mlapi.schemas.fault import Fault
 from mlapi.schemas.invocations import TABLES
 
 JSON, OCTETS, BINARY = "application/json", "application/octet-stream", {"type": "string", "format": "binary"}
+TEXT = {name: {"schema": {"type": "string"}} for name in ("text/plain", "application/openmetrics-text")}
 JSON_LENGTH = {
     "name": "Inference-Header-Content-Length", "in": "header", "required": False,
     "description": "Bytes of the JSON part, where raw tensors follow it.", "schema": {"type": "integer", "minimum": 0},
@@ -48,8 +50,6 @@ QUERIES: Mapping[str, list[Json]] = {
     ],
 }  # fmt: skip
 
-_SEGMENT = re.compile(r"<segment:(\w+)>")
-
 
 def routes(app: Flask) -> list[tuple[str, Rule]]:
     """Return the routes that the document describes, with their paths; load behind unload.
@@ -58,7 +58,7 @@ def routes(app: Flask) -> list[tuple[str, Rule]]:
     """
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint in OPERATIONS]
     rules.sort(key=lambda rule: rule.endpoint == "v2-load")
-    return [(_SEGMENT.sub(r"{\1}", rule.rule), rule) for rule in rules]
+    return [(template_of(rule.rule), rule) for rule in rules]
 
 
 def operation(app: Flask, path: str, rule: Rule, shown: Mapping[str, str], example: Any) -> Json:  # noqa: ANN401 (any JSON)
@@ -106,7 +106,7 @@ def responses(what: Operation, endpoint: str, schema: Json | None = None, exampl
     content: Json = {JSON: {"schema": schema or generic, **({} if example is None else {"example": example})}}
     if endpoint == "v2-infer":
         content[OCTETS] = {"schema": BINARY}
-    found: Json = {str(what.done): {"description": "Done.", "content": content}}
+    found: Json = {str(what.done): {"description": "Done.", "content": TEXT if what.text else content}}
     for status in sorted(what.faults):
         kind = what.unready if status == 503 and what.unready else Fault  # noqa: PLR2004 (Service Unavailable)
         found[str(status)] = {"description": FAULTS[status], "content": {JSON: {"schema": reference(kind)}}}

@@ -10,4 +10,4 @@ def install(api: Api, services: Services) -> None:
     metadata.install(api, services.plane)
     inference.install(api, services.plane, services.config.max_body_bytes)
     repository.install(api, services.repository, services.config.max_body_bytes)
-    statistics.install(api, services.plane, services.statistics)
+    statistics.install(api, services.plane, services.files)

@@ -5,7 +5,9 @@ from dataclasses import asdict
 from flask import Response
 from flask_restful import Resource
 
-from mlapi.monitoring.statistics import Duration, Statistics, VersionStatistics
+from mlapi.monitoring import statistics
+from mlapi.monitoring.statistics import Duration, VersionStatistics
+from mlapi.registry.worker_files import WorkerFiles
 from mlapi.resources.api import Api, document, target_of
 from mlapi.resources.v2.paths import MODELS, under
 from mlapi.schemas.v2 import documents
@@ -17,9 +19,9 @@ NEVER = asdict(Duration(0, 0))
 _STATISTICS = documents.Statistics()
 
 
-def install(api: Api, plane: DataPlane, statistics: Statistics) -> None:
+def install(api: Api, plane: DataPlane, files: WorkerFiles) -> None:
     """Put statistics on `api`."""
-    needs = {"plane": plane, "statistics": statistics}
+    needs = {"plane": plane, "files": files}
     api.add_resource(AllStats, f"{MODELS}/stats", endpoint="v2-all-stats", resource_class_kwargs=needs)
     api.add_resource(ModelStats, *under("stats"), endpoint="v2-stats", resource_class_kwargs=needs)
 
@@ -29,11 +31,12 @@ class _OfStatistics(Resource):
 
     init_every_request = False
 
-    def __init__(self, plane: DataPlane, statistics: Statistics) -> None:
-        self._plane, self._statistics = plane, statistics
+    def __init__(self, plane: DataPlane, files: WorkerFiles) -> None:
+        self._plane, self._files = plane, files
 
     def _answer(self, wanted: list[tuple[str, int]]) -> Response:
-        entries = [_entry(self._statistics.total(name, version)) for name, version in wanted]
+        known = statistics.of_versions(self._files.totals())
+        entries = [_entry(known.get(key) or statistics.never_asked(*key)) for key in wanted]
         return document(_STATISTICS, {"model_stats": entries})
 
 
