@@ -51,6 +51,7 @@ class Server:
 
     def __init__(self, *, at_once: bool) -> None:
         self.bodies: list[bytes] = []
+        self.refusals: list[int] = []
         self.held, self.most, self._at_once = 0, 10**9, at_once
 
     def request(self, connection: Connection, _: Any, body: bytes, __: bytes | None) -> None:
@@ -61,6 +62,9 @@ class Server:
     def reserve(self, size: int) -> bool:
         self.held += size
         return self.held <= self.most
+
+    def refused(self, status: int) -> None:
+        self.refusals.append(status)
 
     def closed(self, _: Connection) -> None:
         """Nothing is kept of it."""
@@ -131,7 +135,7 @@ def test_what_is_held_of_a_large_body_is_counted_and_refused_where_it_is_too_muc
     for piece in cut(posted(PATTERN[:200_000]), [30_000]):
         connection.data_received(piece)
     assert wire.written.startswith(b"HTTP/1.1 503 ")
-    assert (server.bodies, server.held) == ([], 0)
+    assert (server.bodies, server.held, server.refusals) == ([], 0, [503])
 
 
 def test_a_large_body_that_is_not_whole_when_its_caller_leaves_is_given_back() -> None:
@@ -205,3 +209,4 @@ def test_a_large_body_may_take_longer_the_more_of_it_is_there(late: bool, monkey
     seconds = server.read_seconds + server.held / (64 * 1024)
     connection.sweep(1000.0 + seconds + (0.1 if late else -0.1))
     assert wire.written.startswith(b"HTTP/1.1 408 ") == late
+    assert server.refusals == [408] * late
