@@ -31,7 +31,7 @@ LAST = ("/v2/repository/models/{name}/unload", "/v2/repository/models/{name}/loa
 
 NOTHING_TO_GET_WRONG = {
     "GET /", "GET /v1/models", "GET /v2", "GET /v2/", "GET /v2/health/live", "GET /v2/health/ready", "GET /v2/models",
-    "GET /v2/models/stats", "GET /ping", "GET /livez", "GET /readyz", "GET /openapi.json",
+    "GET /v2/models/stats", "GET /ping", "GET /livez", "GET /readyz", "GET /metrics", "GET /openapi.json",
 }  # fmt: skip
 """Operations without a parameter or a body: no case exists that does not fit them."""
 
