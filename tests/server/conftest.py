@@ -81,6 +81,12 @@ def until(reached: Callable[[], bool], within: float = START_SECONDS) -> bool:
     return there
 
 
+def workers(server: Server) -> set[int]:
+    """Return the pids of the workers of a server."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return {int(pid) for pid in children.read_text().split()}
+
+
 def wait_until_ready(server: Server) -> None:
     """Return when the server is ready; fail with its log when it ended or took too long."""
     deadline = time.monotonic() + START_SECONDS

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, until
+from tests.server.conftest import Server, until, workers
 
 pytestmark = pytest.mark.server
 
@@ -67,11 +67,6 @@ def predict(server: Server, times: int, path: str = "/v1/models/sum/versions/1:p
 def document(server: Server, path: str, body: bytes | None = None) -> Any:
     with urllib.request.urlopen(urllib.request.Request(server.url + path, body), timeout=20) as answer:
         return json.loads(answer.read())
-
-
-def workers(server: Server) -> set[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return {int(pid) for pid in children.read_text().split()}
 
 
 def test_workers_are_added_up_and_what_a_killed_one_counted_stays_counted(server: Server) -> None:

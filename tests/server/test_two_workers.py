@@ -17,7 +17,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, end, free_port, until, wait_until_ready
+from tests.server.conftest import Server, end, free_port, until, wait_until_ready, workers
 
 pytestmark = pytest.mark.server
 
@@ -70,11 +70,6 @@ def predict(server: Server) -> int:
 
 def order(server: Server, verb: str) -> int:
     return ask(server, "POST", f"/v2/repository/models/sum/{verb}")[0]
-
-
-def workers(server: Server) -> set[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return {int(pid) for pid in children.read_text().split()}
 
 
 def success_count(server: Server) -> int:
