@@ -24,8 +24,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.redirect_defaults = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config[VALIDATE] = settings.validate_responses == "on"
-    app.before_request(services.start)
     access.install(app, services.traffic)
+    app.before_request(services.start)
     variants.install(app)
     errors.install(app)
     api = Api(app)

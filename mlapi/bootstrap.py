@@ -1,5 +1,6 @@
 """The composition root: the only place that builds things and hands them to each other."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.measured import Measured
 from mlapi.rollouts.outcomes import Outcomes
+from mlapi.rollouts.recall import Recall
 from mlapi.rollouts.request_log import RequestLog
 from mlapi.rollouts.router import Router
 from mlapi.rollouts.shadowing import Shadower
@@ -35,6 +37,8 @@ from mlapi.serving import metrics
 from mlapi.serving.dataplane import DataPlane, Observer
 from mlapi.serving.metrics import Metrics
 from mlapi.serving.repository import ModelRepository
+
+log = logging.getLogger("mlapi.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,14 @@ class Services:
         self.started.add(os.getpid())
 
     def flush(self) -> None:
-        """Write down what this process has counted: before it ends."""
-        self.rollouts.flush()
-        self.exposures.flush()
-        self.outcomes.seal()
-        self.lines.flush()
-        self.requests.flush()
-        self.files.flush()  # last: the others may count what they lose
+        """Write down what this process has counted: before it ends. What cannot be written keeps no other from it."""
+        last = self.files.flush  # the others may count what they lose
+        for write in (self.rollouts.flush, self.exposures.flush, self.outcomes.seal, self.lines.flush,
+                      self.requests.flush, last):  # fmt: skip
+            try:
+                write()
+            except OSError as error:
+                log.warning("not all was written at the end", extra={"error": str(error)})
 
     def stop(self) -> None:
         """End following, counting, controlling and shadowing; what is loaded keeps answering as it stands.
@@ -116,7 +121,7 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     )
     live.preload()
     generations, router, counters = Generations(store), Router(live), Counters()
-    rollouts = RolloutFollower(generations, router, counters)
+    rollouts = RolloutFollower(generations, router, counters, recall=Recall(shared))
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()
     requests, statistics, traffic = RequestLog(store, config.request_log), Statistics(), Traffic()

@@ -20,6 +20,7 @@
     ├── ModelFailed                 the model raised anything else
     │   └── InvalidAnswer           an answer that the signature or its schema does not allow
     ├── RegistryError
+    │   ├── RegistryGone            a registry that was there and cannot be reached now
     │   ├── InvalidName             a name, version or label outside the grammar
     │   ├── VersionRefused          a version that is not loaded, with the reason (quarantine)
     │   ├── VersionInUse            a label points to it
@@ -164,6 +165,13 @@ class InvalidAnswer(ModelFailed):
 
 class RegistryError(MlapiError):
     """Something about the registry's files."""
+
+
+class RegistryGone(RegistryError):
+    """The registry was there, and now its folder is missing or has no HEAD: its disk is not mounted, most likely."""
+
+    def __init__(self) -> None:
+        super().__init__("the registry cannot be reached: its folder had a HEAD and has none now; is its disk mounted?")
 
 
 class InvalidName(RegistryError):

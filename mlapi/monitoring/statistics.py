@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 from mlapi.inference.values import InferenceEvent
@@ -16,7 +17,21 @@ MOST_BATCH_SIZES = 256
 
 MILLISECOND = 1_000_000
 SIZES, LAST, FAILED, DURATIONS = "inference", "inference: last", "inference: failed", "inference: durations"
-SECTIONS = {SIZES: Section(), LAST: Section(max), FAILED: Section(), DURATIONS: Section()}
+OTHER_SIZES = 0
+
+
+def _regroup(keys: Iterable[Key]) -> dict[Key, Key]:
+    """Keep the batch sizes of many workers within the bounds of one: what is beyond them counts as others."""
+    seen: Counter[Key] = Counter()
+    beyond = {}
+    for key in keys:
+        seen[key[:2]] += key[2] != OTHER_SIZES
+        if seen[key[:2]] > MOST_BATCH_SIZES:
+            beyond[key] = (*key[:2], OTHER_SIZES)
+    return beyond
+
+
+SECTIONS = {SIZES: Section(regroup=_regroup), LAST: Section(max), FAILED: Section(), DURATIONS: Section()}
 """Counts by model, version and batch size; by model and version the moment of the last, failures, durations."""
 
 
@@ -81,7 +96,8 @@ class _Version:
         """Return where requests of so many rows are counted; past the most sizes, all others together (0)."""
         found = self.sizes.get(rows)
         if found is None:
-            found = self.sizes.setdefault(rows if len(self.sizes) < MOST_BATCH_SIZES else 0, _Counts())
+            size = rows if len(self.sizes) < MOST_BATCH_SIZES else OTHER_SIZES
+            found = self.sizes.setdefault(size, _Counts())
         return found
 
 

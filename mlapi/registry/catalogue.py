@@ -29,6 +29,7 @@ class Catalogue:
         self.residents = Residents(room)
         self.refused: dict[Key, VersionStatus] = {}
         self._unloaded: frozenset[str] = frozenset()
+        self._comebacks = 0
         self._touched: set[str] = set()
         self._gate = threading.Lock()
 
@@ -44,6 +45,19 @@ class Catalogue:
         with self._gate:
             self._touched |= self._unloaded ^ names
             self._unloaded = names
+
+    def changed(self, fingerprint: Callable[[str, int], tuple[object, ...]], comebacks: int) -> list[Key]:
+        """Return the versions whose files are not those that were looked at.
+
+        The refused ones, which may have been mended; and those in memory, where the registry was gone and is back:
+        it may be another one.
+        """
+        looked, was = dict(self.refused), self._comebacks
+        self._comebacks = comebacks
+        if comebacks != was:
+            held = {key: self.snapshot.status(key) for key in self.residents.all()}
+            looked |= {key: status for key, status in held.items() if status is not None}
+        return [key for key, status in looked.items() if status.fingerprint != fingerprint(*key)]
 
     def take(self, head: bytes, shelves: Mapping[str, Shelf], mended: Iterable[Key] = ()) -> set[str]:
         """Take up what the disk holds, and that refused versions were mended; return the models that changed."""

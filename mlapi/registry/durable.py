@@ -103,14 +103,9 @@ def put(folder: Path, target: Path) -> bool:
 
 def replace(path: Path, data: bytes) -> None:
     """Put `data` in place of the file `path` at once: readers see the old or the new, whole."""
-    staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-    try:
+    with _staged(path.parent) as staged:
         _write_new(staged, data)
         staged.rename(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            staged.unlink()
-        raise
     _sync(path.parent)
 
 
@@ -134,11 +129,10 @@ def create(path: Path, data: bytes, mode: int = 0o444) -> bool:
 
 def swap(path: Path, data: bytes) -> None:
     """Put `data` in place of a file that need not survive the machine, such as counters: at once, not synced."""
-    staged = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-    descriptor = os.open(staged, _NEW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    staged.rename(path)
+    with _staged(path.parent) as staged:
+        with os.fdopen(os.open(staged, _NEW, 0o600), "wb") as file:
+            file.write(data)
+        staged.rename(path)
 
 
 def claim(path: Path) -> bool:
@@ -193,16 +187,11 @@ def discard_unheld(parent: Path, prefix: str) -> None:
 
 def mark(folder: Path, name: str, data: bytes) -> None:
     """Add one file to a published folder, whole or not at all."""
-    staged = folder.parent / f"{TEMPORARY}{secrets.token_hex(8)}"  # where `collect` finds it, if we are killed
-    try:
+    with _staged(folder.parent) as staged:  # where `collect` finds it, if we are killed
         _write_new(staged, data)
         folder.chmod(0o755)
         staged.rename(folder / name)
         folder.chmod(0o555)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            staged.unlink()
-        raise
     _sync(folder)
 
 
@@ -275,6 +264,18 @@ def claimed(path: Path) -> Iterator[bool]:
 def export(path: Path, data: bytes) -> None:
     """Write a file outside the registry, such as an archive: whole or not at all, existing ones replaced."""
     replace(path.absolute(), data)
+
+
+@contextlib.contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Give a name that no reader looks at; the file is removed where what is done with it fails."""
+    staged = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        yield staged
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staged.unlink()
+        raise
 
 
 def _write_new(path: Path, data: bytes, mode: int = 0o444) -> None:

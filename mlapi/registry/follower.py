@@ -36,10 +36,14 @@ class Follower:
         with self._lock:
             if self._started_in == os.getpid():
                 return
-            self._orders.obeyed(Standing().serial, {})
-            self._done = self._orders.standing()
-            self._live.obey(self._done.unloaded)
-            self._orders.obeyed(self._done.serial, {})
+            try:
+                self._orders.obeyed(Standing().serial, {})
+                standing = self._orders.standing()
+                self._live.obey(standing.unloaded)
+                self._orders.obeyed(standing.serial, {})
+                self._done = standing
+            except (OSError, RegistryError) as error:  # a process without its registry still answers
+                log.warning("orders cannot be obeyed yet", extra={"error": str(error)})
             threading.Thread(target=self._follow, name="mlapi-orders", daemon=True).start()
             self._started_in = os.getpid()
 

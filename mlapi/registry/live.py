@@ -115,6 +115,7 @@ class LiveRegistry:
         """Return the status of a model; ModelNotFound where the registry has no version of it."""
         found = self._catalogue.snapshot.models.get(name)
         if found is None:
+            self._store.seen.require()
             raise ModelNotFound(name, nearest(name, self._catalogue.snapshot.models))
         return found
 
@@ -133,8 +134,7 @@ class LiveRegistry:
 
     def require(self, name: str) -> None:
         """Raise ModelNotFound where the disk has no version of a model, also one that is not followed yet."""
-        if not self._store.versions(name):
-            raise ModelNotFound(name, nearest(name, self._catalogue.snapshot.models))
+        self._store.require(name)
 
     # -- for the processes --------------------------------------------------------------------
 
@@ -143,11 +143,8 @@ class LiveRegistry:
 
         Again, it keeps what it has read and still is so: for a server that replaces its workers.
         """
-        self._parse_all()
-        give_back()  # what came before, and what reading took besides
-
-    def _parse_all(self) -> None:
-        head, shelves = self._store.head(self._catalogue.snapshot.head), self._survey.look()
+        head, shelves = self._store.head(), self._survey.look()
+        self._store.head()  # as in _refresh
         self._unsettled |= self._catalogue.take(head, shelves)
         with self._supply.collecting() as parse:
             for name, shelf in shelves.items():
@@ -155,6 +152,7 @@ class LiveRegistry:
                     parse((name, version))
                 if len(shelves) <= EAGER_MODELS:
                     any(parse((name, version)) for version in reversed(shelf.versions))
+        give_back()  # what came before, and what reading took besides
 
     def preloaded(self) -> tuple[LoadedModel, ...]:
         """Return what `preload` has read and `start` has not yet taken, by name and version."""
@@ -233,7 +231,7 @@ class LiveRegistry:
             quiet_for += self._poll_seconds
             try:
                 whole, known = quiet_for >= RESCAN_SECONDS, self._catalogue.snapshot.head
-                if whole or self._store.head(known) != known:
+                if whole or self._store.head() != known:
                     with self._lock:
                         self._refresh(whole=whole)
                     quiet_for = 0.0
@@ -247,11 +245,12 @@ class LiveRegistry:
 
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
-        head, shelves = self._store.head(self._catalogue.snapshot.head), self._survey.look(whole=whole)
-        self._store.head(head)  # a disk that went meanwhile looks as if all was deleted
-        refused = tuple(self._catalogue.refused.items())
-        mended = [key for key, status in refused if status.fingerprint != self._store.fingerprint(*key)]
-        self._unsettled |= self._catalogue.take(head, shelves, mended)
+        head, shelves = self._store.head(), self._survey.look(whole=whole)
+        self._store.head()  # a disk that went meanwhile looks as if all was deleted
+        changed = self._catalogue.changed(self._store.fingerprint, self._store.seen.comebacks)
+        self._supply.unparse(changed)
+        self._unsettled |= self._catalogue.take(head, shelves, changed)
+        self._let_go()
         if len(shelves) <= EAGER_MODELS:
             self._warm |= shelves.keys()
         if settle:

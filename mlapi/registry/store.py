@@ -5,7 +5,7 @@ import mmap
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from mlapi.errors import (
     VersionNotFound,
     VersionRefused,
 )
-from mlapi.registry import durable, manifest, plainfile
+from mlapi.registry import durable, head, manifest, plainfile
+from mlapi.registry.head import Head
 from mlapi.registry.manifest import Manifest, ManifestError
 from mlapi.registry.names import check_label, check_name, is_name, version_number
 from mlapi.registry.plainfile import UnsafeFileError
 
-HEAD = "HEAD"
 LABELS = "labels.json"
 TOMBSTONE = "deleted.json"
 LABELS_FORMAT = 1
@@ -34,23 +34,16 @@ LARGEST_LABELS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A registry folder. Reading never writes; a missing folder is an empty registry."""
+    """A registry folder. Reading never writes; a missing one is an empty registry, or RegistryGone if it was there."""
 
     root: Path
+    seen: Head = field(default_factory=Head, compare=False, repr=False)
 
     # -- reading ------------------------------------------------------------------------------
 
-    def head(self, known: bytes = b"") -> bytes:
-        """Return the token that changes with every change of the registry; empty before the first.
-
-        Raises RegistryError where one is `known` and none is there: that is no empty registry, but a disk that is gone.
-        """
-        try:
-            return (self.root / HEAD).read_bytes()
-        except FileNotFoundError as error:
-            if known:
-                raise RegistryError("the registry is gone: its folder has no HEAD, and had one") from error
-            return b""
+    def head(self) -> bytes:
+        """Return the token that changes with every change of the registry; empty before the first."""
+        return self.seen.read(self.root)
 
     def models(self) -> tuple[str, ...]:
         """Return the names that have at least one version, sorted."""
@@ -58,12 +51,18 @@ class Store:
 
     def folders(self) -> tuple[str, ...]:
         """Return the names that ever had a version, sorted."""
-        return tuple(sorted(name for name in _folders(self.root) if is_name(name)))
+        return tuple(sorted(name for name in _folders(self.root) if is_name(name))) or self._nothing()
 
     def versions(self, name: str) -> tuple[int, ...]:
         """Return the versions of a model that are not deleted, ascending; empty where there are none."""
         folder = str(self.folder(name))
-        return tuple(n for n in self.numbers(name) if not os.access(f"{folder}/{n}/{TOMBSTONE}", os.F_OK))
+        found = tuple(n for n in self.numbers(name) if not os.access(f"{folder}/{n}/{TOMBSTONE}", os.F_OK))
+        return found or self._nothing()
+
+    def _nothing(self) -> tuple[()]:
+        """Return nothing; raises RegistryGone where that is because all of the registry is."""
+        self.head()
+        return ()
 
     def retired(self, name: str) -> tuple[int, ...]:
         """Return the versions that were deleted, ascending; their numbers stay taken."""
@@ -165,9 +164,8 @@ class Store:
     def touch(self) -> None:
         """Change HEAD, so that readers look again. Its random part makes racing writers visible."""
         with durable.storage("writing the registry's HEAD"):
-            generation = self.head().partition(b" ")[0]
-            following = int(generation) + 1 if generation.isdigit() else 1
-            durable.replace(self.root / HEAD, f"{following} {secrets.token_hex(8)}\n".encode())
+            following = head.generation(self.head()) + 1
+            durable.replace(self.root / head.FILE, f"{following} {secrets.token_hex(8)}\n".encode())
 
     def add(self, draft: Manifest, files: Sequence[tuple[str, bytes]]) -> Manifest:
         """Write a version under the next free number and return its manifest; only then is it there.

@@ -92,6 +92,10 @@ class Supply:
         """Tell whether a version was parsed before the fork, so that its pages are also other processes'."""
         return self._shared.get(key) is loaded
 
+    def unparse(self, keys: Collection[Key]) -> None:
+        """Let go of what was parsed before of versions that are others now."""
+        self._parsed = {key: loaded for key, loaded in self._parsed.items() if key not in keys}
+
     def forget_but(self, keys: Collection[Key]) -> None:
         """Let go of all shared versions but these."""
         self._shared = {key: loaded for key, loaded in self._shared.items() if key in keys}

@@ -9,6 +9,7 @@ monotonic clock, which all processes of a machine share.
 import contextlib
 import json
 import logging
+import math
 import operator
 import os
 import secrets
@@ -33,6 +34,8 @@ ENDED = "ended-counters.json"
 LOCK = "ended-counters.lock"
 MOST_TRIES = 20
 
+NOTHING: Mapping[str, Any] = {"of": [], "at": -math.inf, "rows": []}
+
 Key = tuple[str | int, ...]
 Rows = Iterable[tuple[Key, Sequence[float]]]
 Join = Callable[[float, float], float]
@@ -55,10 +58,14 @@ class Source(Protocol):
 
 
 class Section(NamedTuple):
-    """How the rows of several workers are joined, number by number; `lasting` ones count when the worker has ended."""
+    """How the rows of several workers are joined, number by number; `lasting` ones count when the worker has ended.
+
+    `regroup` gives the keys that rows are joined under, of all that there are, so that these do not become too many.
+    """
 
     join: Join = operator.add
     lasting: bool = True
+    regroup: Callable[[Iterable[Key]], Mapping[Key, Key]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,12 @@ class WorkerFiles:
             if changes == self._written and now - self._at < BEAT_SECONDS:
                 return
             rows = [row for source in self._sources for row in _plain(source.sections())]
-            self._write(self._folder / self.name, json.dumps({"at": now, "rows": rows}).encode())
+            data = json.dumps({"of": [], "at": now, "rows": rows}).encode()
+            try:
+                self._write(self._folder / self.name, data)
+            except FileNotFoundError:  # somebody tidied up where MLAPI_RUN_FOLDER is
+                durable.volatile_folder(self._folder)
+                self._write(self._folder / self.name, data)
             self._written, self._at = changes, now
 
     def totals(self) -> Totals:
@@ -126,13 +138,13 @@ class WorkerFiles:
             self.flush()
         ended, documents = self._read()
         now = self._monotonic()
-        living = [one for one in documents if now - one["at"] < FRESH_SECONDS]
+        living = [one for path, one in documents.items() if now - one["at"] < FRESH_SECONDS and _lives(path)]
         found: Joined = {}
-        for document in (ended, *documents):
+        for document in (ended, *documents.values()):
             self._join(found, document["rows"], lambda section: section.lasting)
         for document in living:
             self._join(found, document["rows"], lambda section: not section.lasting)
-        return Totals(len(living), found)
+        return Totals(len(living), self._regrouped(found))
 
     def gather(self) -> None:
         """Add up the files of the processes that have ended, and remove them. Raises OSError.
@@ -148,8 +160,8 @@ class WorkerFiles:
             found: Joined = {}
             for document in (ended, *added):
                 self._join(found, document["rows"], lambda section: section.lasting)
-            rows = _plain({section: rows.items() for section, rows in found.items()})
-            whole = {"of": [path.name for path in gone], "rows": rows}
+            rows = _plain({section: rows.items() for section, rows in self._regrouped(found).items()})
+            whole = {"of": [path.name for path in gone], "at": -math.inf, "rows": rows}
             self._write(self._folder / ENDED, json.dumps(whole).encode())
             for path in gone:
                 durable.discard(path)
@@ -164,25 +176,30 @@ class WorkerFiles:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"{FILE}*.json"))
 
-    def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _read(self) -> tuple[dict[str, Any], dict[Path, dict[str, Any]]]:
         """Return the sum of the ended and the files of the others: as they stood while that sum stayed the same."""
         for _ in range(MOST_TRIES):
             before = _stamp(self._folder / ENDED)
             ended = _document(self._folder / ENDED)
-            documents = [_document(path) for path in self._paths() if path.name not in ended["of"]]
+            documents = {path: _document(path) for path in self._paths() if path.name not in ended["of"]}
             if _stamp(self._folder / ENDED) == before:
                 break
         return ended, documents
 
     def _join(self, found: Joined, rows: Iterable[Any], is_wanted: Callable[[Section], bool]) -> None:
         for name, key, numbers in rows:
-            section = self._sections[name]
-            if not is_wanted(section):
-                continue
-            known = found.setdefault(name, {})
-            before = known.get(tuple(key))
-            joined = numbers if before is None else list(map(section.join, before, numbers))
-            known[tuple(key)] = joined
+            section, known = self._sections[name], found.setdefault(name, {})
+            if is_wanted(section):
+                _add(known, section, tuple(key), numbers)
+
+    def _regrouped(self, found: Joined) -> Joined:
+        regrouped: Joined = {}
+        for name, rows in found.items():
+            section, known = self._sections[name], regrouped.setdefault(name, {})
+            keys = section.regroup(rows)
+            for key, numbers in rows.items():
+                _add(known, section, keys.get(key, key), numbers)
+        return regrouped
 
     def _keep_writing(self) -> None:
         due, fails = 0.0, False
@@ -203,17 +220,22 @@ class WorkerFiles:
                 return
 
 
+def _add(known: dict[Key, list[float]], section: Section, key: Key, numbers: list[float]) -> None:
+    before = known.get(key)
+    known[key] = numbers if before is None else list(map(section.join, before, numbers))
+
+
 def _plain(sections: Mapping[str, Rows]) -> list[list[object]]:
     return [[name, list(key), list(numbers)] for name, rows in sections.items() for key, numbers in rows]
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """Return what stands in a file; nothing where it is not there, or no more."""
-    try:
-        known: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {"of": [], "at": float("-inf"), "rows": []}
-    return known
+    """Return what stands in a file; nothing where it is not there, or no more, or was damaged by somebody."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        known = json.loads(path.read_bytes())
+        if isinstance(known, dict) and known.keys() == NOTHING.keys():
+            return known
+    return dict(NOTHING)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -226,10 +248,10 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _lives(path: Path) -> bool:
-    pid = int(path.name.removeprefix(FILE).partition("-")[0])
+    pid = path.name.removeprefix(FILE).partition("-")[0]
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):  # no process has such a number
         return False
     except PermissionError:  # it is another user's
         return True

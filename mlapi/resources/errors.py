@@ -23,6 +23,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelFailed: 500,
     errors.NotExplainable: 501,
     errors.ModelNotReady: 503,
+    errors.RegistryGone: 503,
     errors.RolloutNotWritten: 503,
     errors.MlapiError: 500,
 }
@@ -32,7 +33,7 @@ RETRY_SECONDS = "1"
 TAG = re.compile(r"<[^>]*>")
 """Werkzeug's descriptions are HTML here and there."""
 
-TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.RolloutNotWritten
+TELLS_WHY = errors.ModelNotReady | errors.NotExplainable | errors.RegistryGone | errors.RolloutNotWritten
 """Server errors whose sentence is for the caller."""
 
 BROKEN = "the server failed to answer; the detail is in its log under this request id"

@@ -8,6 +8,9 @@ from prometheus_client.exposition import choose_encoder
 from mlapi.resources.api import Api
 from mlapi.resources.compression import encoded
 
+OPENMETRICS = "application/openmetrics-text"
+VERSION = "; version=1.0.0"
+
 
 def install(api: Api, registry: CollectorRegistry) -> None:
     """Put what `registry` collects on `api`."""
@@ -24,7 +27,8 @@ class Metrics(Resource):
 
     def get(self) -> Response:
         """Return every metric as text, in the format that is asked for: that of Prometheus, or OpenMetrics."""
-        write, content_type = choose_encoder(request.headers.get("Accept", ""))
+        wanted = any(kind.startswith(OPENMETRICS) and quality for kind, quality in request.accept_mimetypes)
+        write, content_type = choose_encoder(OPENMETRICS + VERSION if wanted else "")  # it trusts a caller's version
         body, encoding = encoded(write(self._registry), request.headers.get("Accept-Encoding"))
         response = Response(body, content_type=content_type)
         if encoding is not None:

@@ -22,6 +22,7 @@ from mlapi.rollouts.division import Division
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import WORKERS, Generations
 from mlapi.rollouts.moments import moment
+from mlapi.rollouts.recall import Recall
 from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Reason
 
@@ -46,14 +47,16 @@ class _Written:
 class RolloutFollower:
     """Keeps a router in step with the registry; `wall` and `monotonic` are its clocks, in seconds.
 
-    `heard` is when the registry was last read, on the monotonic clock; None for never.
+    `heard` is when the registry was last read, or this process began, on the monotonic clock; None before that.
+    `recall` keeps what was read for processes that begin while the registry is gone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is built of)
         self, generations: Generations, router: Router, counters: Counters,
-        wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic, *,
+        recall: Recall | None = None,
     ) -> None:
-        self._generations, self._router, self._counters = generations, router, counters
+        self._generations, self._router, self._counters, self._recall = generations, router, counters, recall
         self._wall, self._monotonic = wall, monotonic
         self._head: bytes | None = None
         self._scanned = 0.0
@@ -74,7 +77,8 @@ class RolloutFollower:
         with self._lock:
             if self._started_in == os.getpid():
                 return
-            self._written, self._started_in = {}, os.getpid()
+            self._written, self._started_in, self.heard = {}, os.getpid(), self._monotonic()
+            self._remember()
         self.tick()
         threading.Thread(target=self._follow, name="mlapi-rollouts", daemon=True).start()
 
@@ -145,7 +149,7 @@ class RolloutFollower:
 
     def _read(self) -> None:
         try:
-            head = self._generations.store.head(self._head or b"")
+            head = self._generations.store.head()
             if head != self._head or self._monotonic() - self._scanned > RESCAN_SECONDS:
                 self._refresh()
                 self._head, self._scanned = head, self._monotonic()
@@ -156,6 +160,14 @@ class RolloutFollower:
             self._reachable = False
             return
         self._router.heard(frozenset(self._router.divisions) - self._damaged)
+
+    def _remember(self) -> None:
+        """Take up what others knew; until the registry is heard of only the controls answer."""
+        head, rollouts = (b"", ()) if self._recall is None else self._recall.read()
+        seen = self._generations.store.seen
+        seen.known = seen.known or head
+        self._router.follow({rollout.model: Division.of(rollout, None) for rollout in rollouts})
+        self._router.unheard(frozenset(rollout.model for rollout in rollouts))
 
     def _refresh(self) -> None:
         before, divisions, damaged = self._router.divisions, {}, set()
@@ -171,7 +183,7 @@ class RolloutFollower:
                 continue
             if current is not None:
                 divisions[model] = self._division(current, before.get(model))
-        self._generations.store.head(self._head or b"")  # a disk that went meanwhile looks as if all was deleted
+        self._generations.store.head()  # a disk that went meanwhile looks as if all was deleted
         self._damaged = frozenset(damaged)
         self._router.heard(divisions.keys() - damaged)
         self._router.follow(divisions)
@@ -179,6 +191,8 @@ class RolloutFollower:
         slow = {rollout.id: one.limit for rollout in rollouts for one in rollout.guardrails if one.name == "slow"}
         self._counters.limit({name: limit for name, limit in slow.items() if limit is not None})
         self._counters.forget(frozenset(rollout.id for rollout in rollouts))
+        if self._recall is not None:
+            self._recall.keep(self._generations.store.seen.known, rollouts)
 
     def _division(self, rollout: Rollout, before: Division | None) -> Division:
         if before is not None and before.rollout == rollout and before.secret is not None:

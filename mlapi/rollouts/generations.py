@@ -42,6 +42,7 @@ class Generations:
         try:
             return tuple(path.name for path in (self.store.folder(model) / FOLDER).iterdir() if ID.fullmatch(path.name))
         except FileNotFoundError:
+            self.store.head()  # raises where all of the registry is gone
             return ()
 
     def latest(self, model: str, rollout_id: str) -> Rollout:
@@ -53,6 +54,7 @@ class Generations:
             newest = max((path.name for path in folder.iterdir() if _GENERATION.fullmatch(path.name)), default="none")
             rollout = document.loads(_read(folder / newest))
         except (FileNotFoundError, NotADirectoryError) as error:
+            self.store.head()  # see ids
             raise RolloutNotFound(f"model '{model}' has no rollout '{rollout_id}'") from error
         if (rollout.id, rollout.model, _name(rollout.generation)) != (rollout_id, model, newest):
             raise RegistryError(f"the {newest} of rollout '{rollout_id}' is that of another rollout or generation")

@@ -6,6 +6,7 @@ where a read of the registry hangs.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -98,6 +99,10 @@ class Router:
         now = self._monotonic()
         self._heard = {**self._heard, **dict.fromkeys(models, now)}
         self._said = self._said - models
+
+    def unheard(self, models: AbstractSet[str]) -> None:
+        """Note that nobody has confirmed the rollouts of these models yet: only their controls answer until then."""
+        self._heard = {**self._heard, **dict.fromkeys(models, -math.inf)}
 
     def is_stale(self, model: str) -> bool:
         """Tell whether the rollout of a model was not confirmed for thirty seconds: then only its control answers."""

@@ -89,6 +89,19 @@ def test_several_workers_are_added_up_and_the_last_of_them_was_the_last(tmp_path
     assert (found.inference_count, found.durations["fail"].count, found.last_inference) == (3, 3, 9)
 
 
+def test_batch_sizes_of_many_workers_stay_within_the_bounds_of_one(tmp_path: Path) -> None:
+    for worker in range(3):
+        one, files = Statistics(), WorkerFiles(tmp_path, SECTIONS)
+        files.add(one)
+        for rows in range(1, MOST_BATCH_SIZES):
+            one.observe(event(1000 * worker + rows))
+        files.flush()
+    found = total(files)
+    assert len(found.batches) == MOST_BATCH_SIZES
+    assert found.execution_count == 3 * (MOST_BATCH_SIZES - 1)
+    assert found.durations["success"].count == found.execution_count
+
+
 def test_a_version_that_nobody_asked_has_zeros_in_all_places() -> None:
     zeros = never_asked("m", 1)
     assert (zeros.inference_count, zeros.last_inference, zeros.batches) == (0, 0, {})

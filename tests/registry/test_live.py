@@ -1,6 +1,7 @@
 """What answers now: versions enter proven, leave when deleted, and are quarantined with a reason."""
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from mlapi.errors import LabelNotFound, ModelNotFound, ModelNotReady, RegistryError, VersionNotFound
+from mlapi.errors import LabelNotFound, ModelNotFound, ModelNotReady, RegistryGone, VersionNotFound
 from mlapi.inference.values import Target
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.manifest import Manifest
@@ -370,7 +371,7 @@ def test_a_registry_that_is_gone_is_no_empty_one_what_is_known_goes_on_answering
     away = store.root.with_name("away")
     store.root.rename(away)
     for _ in range(2):
-        with pytest.raises(RegistryError, match="gone"):
+        with pytest.raises(RegistryGone):
             live.refresh()
         assert version(live) == 2
         with pytest.raises(ModelNotReady):  # it is not in memory
@@ -381,6 +382,45 @@ def test_a_registry_that_is_gone_is_no_empty_one_what_is_known_goes_on_answering
     add()
     live.refresh()
     assert (version(live), version(live, Target("line", 1))) == (3, 1)
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_another_registry_in_the_place_of_one_that_is_gone_answers_with_its_own_models(
+    store: Store, live: LiveRegistry, is_seen: bool,
+) -> None:
+    """Its versions have the numbers of the old ones; also where it came so fast that nobody saw the old one go."""
+    Counting.answer = 1.0
+    for _ in range(3):
+        publish_model(Counting().fit([[1.0]]), "line", sample=[[1.0]], registry=store.root)
+    live.refresh()
+    assert live.get(LINE).manifest.version == 3
+    before = live.get(LINE)
+    shutil.rmtree(store.root)
+    if is_seen:
+        with pytest.raises(RegistryGone):
+            live.refresh()
+    elsewhere = Store(store.root)  # another process
+    for _ in range(3 if is_seen else 2):
+        publish_model(Counting().fit([[1.0]]), "line", sample=[[1.0]], registry=elsewhere.root)
+    live.refresh()
+    assert live.get(LINE) is not before
+    assert live.get(LINE).manifest == elsewhere.manifest("line", 3 if is_seen else 2)
+
+
+def test_the_same_registry_back_again_loads_nothing_twice(add: Add, store: Store, live: LiveRegistry) -> None:
+    add()
+    live.refresh()
+    before = live.get(LINE)
+    store.root.rename(store.root.with_name("away"))
+    with pytest.raises(RegistryGone):
+        live.refresh()
+    with pytest.raises(RegistryGone):  # who may be there after all
+        live.get(Target("unknown"))
+    store.root.with_name("away").rename(store.root)
+    live.refresh()
+    assert live.get(LINE) is before
+    with pytest.raises(ModelNotFound):
+        live.get(Target("unknown"))
 
 
 def test_a_disk_that_goes_while_it_is_looked_at_takes_no_model_with_it(
@@ -396,7 +436,7 @@ def test_a_disk_that_goes_while_it_is_looked_at_takes_no_model_with_it(
         return look(**how)
 
     monkeypatch.setattr(live._survey, "look", goes)
-    with pytest.raises(RegistryError, match="gone"):
+    with pytest.raises(RegistryGone):
         live.refresh()
     assert version(live) == 1
 
@@ -411,6 +451,6 @@ def test_a_process_that_begins_while_the_registry_is_gone_answers_with_what_was_
     live.stop()
     assert (version(live), live.is_ready()) == (1, True)
     assert "the registry cannot be read; what was read before answers" in caplog.messages
-    with pytest.raises(RegistryError, match="gone"):
+    with pytest.raises(RegistryGone):
         live.preload()  # as SIGHUP has it
     assert version(live) == 1

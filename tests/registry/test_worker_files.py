@@ -3,6 +3,7 @@
 import json
 import operator
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -191,6 +192,40 @@ def test_counts_that_could_not_be_written_are_told_and_written_when_there_is_roo
     assert files.totals().of("count") == {("a", 1): [1, 10]}
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"of": []}', b"\xff"])
+@pytest.mark.parametrize("name", [ENDED, "counters-1-aaaaaaaa.json", "counters-x.json", f"counters-{10**30}-a.json"])
+def test_a_damaged_file_counts_for_nothing(workers: list[Worker], tmp_path: Path, name: str, damage: bytes) -> None:
+    (tmp_path / name).write_bytes(damage)
+    workers[0].tally.add("a")
+    assert counted(workers[0]) == {"a": 1}
+    workers[0].files.gather()
+    assert counted(workers[0]) == {"a": 1}
+
+
+def test_a_worker_that_has_ended_holds_nothing_any_more_however_lately_it_wrote(workers: list[Worker]) -> None:
+    for worker in workers[:2]:
+        worker.tally.add("a")
+        worker.files.flush()
+    workers[1].ends()
+    totals = workers[0].files.totals()
+    assert (totals.workers, totals.of("now"), totals.of("count")["a", 1]) == (1, {(): [1]}, [2, 20])
+
+
+def test_a_folder_that_somebody_tidied_away_is_made_again(workers: list[Worker], tmp_path: Path) -> None:
+    workers[0].tally.add("a")
+    workers[0].files.flush()
+    shutil.rmtree(tmp_path)
+    workers[0].tally.add("a")
+    assert counted(workers[0]) == {"a": 2}
+
+
+def test_a_write_that_fails_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "rename", lambda *_: (tmp_path / "nothing").stat())
+    with pytest.raises(FileNotFoundError):
+        durable.swap(tmp_path / "file", b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_counted_while_the_file_is_written_is_in_the_next_one(tmp_path: Path) -> None:
     tally = Tally()
 
@@ -233,4 +268,4 @@ def test_a_forked_process_begins_at_zero_under_a_name_of_its_own(tmp_path: Path)
 
 
 def test_sections_are_sums_that_last_unless_they_say_otherwise() -> None:
-    assert Section() == (operator.add, True)
+    assert Section()[:2] == (operator.add, True)

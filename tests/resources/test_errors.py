@@ -37,6 +37,7 @@ RAISED: dict[type[errors.MlapiError], tuple[Any, int]] = {
     errors.ReplayFailed: (("m", 3, (SECRET,)), 500),
     errors.RolloutNotWritten: (("starting a rollout", OSError(30, "Read-only file system")), 503),
     errors.ModelNotReady: (("iris", 2, "it is being loaded"), 503),
+    errors.RegistryGone: ((), 503),
     errors.VerbNotSupported: (("no probabilities",), 400),
     errors.NotExplainable: (("no explainer",), 501),
     errors.ModelRefusedInput: (("math domain error",), 400),

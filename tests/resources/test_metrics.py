@@ -52,6 +52,19 @@ def test_every_family_is_told_of_with_its_kind_in_both_formats(client: FlaskClie
     assert kinds == {family.name.removesuffix("_total"): family.kind for family in FAMILIES}
 
 
+@pytest.mark.parametrize(("accept", "is_open"), [
+    ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3", True),
+    ("application/openmetrics-text; version=abc", True), ("application/openmetrics-text;version=99.1.evil", True),
+    ("application/openmetrics-text;q=0", False), ("text/plain;version=--1", False), ("text/plain; version=zz", False),
+    ("*/*", False), ("", False), (";;,,", False), ("text/html", False),
+])  # fmt: skip
+def test_whatever_is_accepted_the_format_is_one_that_exists(client: FlaskClient, accept: str, is_open: bool) -> None:
+    answer = client.get("/metrics", headers={"Accept": accept})
+    kind = "application/openmetrics-text; version=1.0.0" if is_open else "text/plain; version=0.0.4"
+    assert (answer.status_code, answer.content_type.startswith(kind)) == (200, True)
+    assert "evil" not in answer.content_type
+
+
 def test_inference_is_counted_by_version_and_outcome(client: FlaskClient) -> None:
     for body in (FLOWER, {"instances": [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]]}, {"instances": [["long"]]}):
         client.post("/v1/models/iris/versions/1:predict", json=body)

@@ -259,7 +259,10 @@ def test_while_the_registry_is_away_the_status_is_what_was_last_heard(
     monkeypatch.setattr(router, "_monotonic", lambda: time.monotonic() + 31)
     assert client.get(path).get_json()["stale"] is True
     assert client.post(PREDICT, json=BODY).headers["X-Mlapi-Variant"] == "control"
-    assert client.get("/v1/rollouts/ro_unknown").status_code == 404
+    for asked in ("/v1/rollouts/ro_unknown", "/v1/rollouts", "/v1/models/iris/assignment?key=u"):
+        assert (client.get(asked).status_code, "disk" in client.get(asked).get_json()["error"]) == (503, True), asked
+    for order in (f"{path}:abort", "/v2/repository/models/iris/load", "/v2/repository/models/iris/unload"):
+        assert client.post(order, json={}).status_code == 503, order
 
 
 def test_a_shadow_answers_nobody_and_its_comparison_has_the_pairs(

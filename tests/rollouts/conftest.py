@@ -17,6 +17,7 @@ from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.follower import RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.recall import Recall
 from mlapi.rollouts.router import Router
 from mlapi.rollouts.transitions import Reason
 
@@ -68,13 +69,14 @@ class Clock:
 class Worker:
     """One worker process without its thread."""
 
-    def __init__(self, registry: Path, clock: Clock) -> None:
+    def __init__(self, registry: Path, clock: Clock, recall: Recall | None = None) -> None:
         self.generations, self.counters = Generations(Store(registry)), Counters()
         live = LiveRegistry(Store(registry))
         live.refresh()
         self.router = Router(live, monotonic=lambda: clock.monotonic)
         self.follower = RolloutFollower(
             self.generations, self.router, self.counters, lambda: clock.wall, lambda: clock.monotonic,
+            recall=recall,
         )
         self.breaker = Breaker(self.follower.trip)
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from mlapi.inference.values import InferenceEvent, Target
+from mlapi.registry.store import Store
 from mlapi.rollouts import progress, transitions
 from mlapi.rollouts.caller import Caller
 from mlapi.rollouts.document import Rollout, Step
-from mlapi.rollouts.follower import RESCAN_SECONDS
+from mlapi.rollouts.follower import RESCAN_SECONDS, RolloutFollower
 from mlapi.rollouts.generations import Generations
 from mlapi.rollouts.moments import moment
 from mlapi.rollouts.plan import Plan
+from mlapi.rollouts.recall import Recall
 from mlapi.rollouts.transitions import Reason
 from tests.rollouts.conftest import Clock, Worker
 
@@ -87,6 +89,38 @@ def test_a_worker_says_how_far_it_is_and_what_it_counted(
     assert (stands.converged, sorted(one.lag for one in stands.workers)) == (False, [0, 1])
     other.follower.tick()
     assert progress.of(worker.generations, changed, lambda: clock.wall).converged
+
+
+def test_a_process_that_begins_while_the_registry_is_gone_gives_all_requests_to_the_control(
+    registry_copy: Path, why: Reason, clock: Clock, tmp_path: Path,
+) -> None:
+    """Its parent never heard of the rollout; another worker did, and left word in the run folder."""
+    recall = Recall(tmp_path)
+    first = Worker(registry_copy, clock, recall)
+    begin(first.generations, why)
+    first.follower.tick()
+    registry_copy.rename(registry_copy.with_name("away"))
+    late = Worker(registry_copy.with_name("away"), clock, recall)  # what is loaded there was read before
+    late.generations = Generations(Store(registry_copy))
+    late.follower = RolloutFollower(
+        late.generations, late.router, late.counters, lambda: clock.wall, lambda: clock.monotonic, recall=recall,
+    )
+    late.follower.start()
+    late.follower.stop()
+    assert late.follower.heard == clock.monotonic
+    assert late.router.is_stale("iris")
+    treatment = late.router.treat(Target("iris"), Caller())
+    assert treatment is not None
+    assert (treatment.assignment.arm, treatment.control().manifest.version) == ("control", 1)
+    registry_copy.with_name("away").rename(registry_copy)
+    late.follower.tick()
+    assert not late.router.is_stale("iris")
+
+
+@pytest.mark.parametrize("kept", [b"", b"{}", b'{"head": 1}', b"\xff"])
+def test_word_in_the_run_folder_that_cannot_be_read_is_none(tmp_path: Path, kept: bytes) -> None:
+    (tmp_path / "rollouts.json").write_bytes(kept)
+    assert Recall(tmp_path).read() == (b"", ())
 
 
 def test_in_its_first_seconds_nobody_can_tell_that_all_have_heard_of_a_rollout(
