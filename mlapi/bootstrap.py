@@ -119,8 +119,10 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
     live = LiveRegistry(
         store, config.poll_seconds, config.max_artifact_bytes, _room(config), plans=config.plans == "on",
     )
+    generations = Generations(store)
+    live.divided = generations.answering
     live.preload()
-    generations, router, counters = Generations(store), Router(live), Counters()
+    router, counters = Router(live), Counters()
     rollouts = RolloutFollower(generations, router, counters, recall=Recall(shared))
     exposures = ExposureLog(generations, router.known, on=config.exposures == "on")
     lines = Lines()

@@ -12,7 +12,7 @@ FILE = "HEAD"
 
 
 class Head:
-    """Remembers the last HEAD that was read; `comebacks` counts how often it was gone, or became another's, since."""
+    """Remembers the last HEAD that was read; `comebacks` counts how often it was gone, or may be another registry's."""
 
     def __init__(self) -> None:
         self.known = b""
@@ -33,8 +33,8 @@ class Head:
                 self.is_gone = True
                 raise RegistryGone from error
             return b""
-        if self.is_gone or generation(found) < generation(self.known):
-            self.comebacks += 1
+        if self.is_gone or (found != self.known and generation(found) <= generation(self.known)):
+            self.comebacks += 1  # of two publishers at once as well: then memory is compared for nothing
         self.known, self.is_gone = found or self.known, False
         return found
 

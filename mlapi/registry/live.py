@@ -58,6 +58,7 @@ class LiveRegistry:
         self._there: set[Key] = set()
         self.hand_over: Callable[[Key], object] | None = None
         self.left: Callable[[Key], object] = lambda _: None
+        self.divided: Callable[[str], Iterable[int]] = lambda _: ()
 
     # -- for requests -------------------------------------------------------------------------
 
@@ -139,7 +140,7 @@ class LiveRegistry:
     # -- for the processes --------------------------------------------------------------------
 
     def preload(self) -> None:
-        """Verify and parse what answers by default or by a label, proving none; `start` takes it from here.
+        """Verify and parse what answers by default, a label or a rollout, proving none; `start` takes it from here.
 
         Again, it keeps what it has read and still is so: for a server that replaces its workers.
         """
@@ -148,7 +149,7 @@ class LiveRegistry:
         self._unsettled |= self._catalogue.take(head, shelves)
         with self._supply.collecting() as parse:
             for name, shelf in shelves.items():
-                for version in (shelf.labels or {}).values():
+                for version in (*(shelf.labels or {}).values(), *self.divided(name)):
                     parse((name, version))
                 if len(shelves) <= EAGER_MODELS:
                     any(parse((name, version)) for version in reversed(shelf.versions))

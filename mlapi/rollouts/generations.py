@@ -76,10 +76,20 @@ class Generations:
         known = self.all(model)
         return known[-1] if known and known[-1].holds else None
 
+    def answering(self, model: str) -> tuple[int, ...]:
+        """Return the versions that the rollout in force gives requests to; none where that cannot be read."""
+        try:
+            held = self.current(model)
+        except (OSError, RegistryError):  # who follows the rollouts says so
+            return ()
+        if held is None:
+            return ()
+        return (held.control, held.candidate) if held.is_active else (held.default,)
+
     def require_unused(self, model: str, version: int) -> None:
         """Raise RolloutConflict where the rollout in force gives requests to a version, or may do so again."""
         held = self.current(model)
-        if held is None or version not in ({held.control, held.candidate} if held.is_active else {held.default}):
+        if held is None or version not in self.answering(model):
             return
         what = "end it first" if held.is_active else "start another one or release it first"
         raise RolloutConflict(f"version {version} of model '{model}' is served by the rollout '{held.id}'; {what}")
