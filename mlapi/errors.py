@@ -18,6 +18,7 @@
     ├── NotExplainable              nothing here can say why this model answers as it does
     ├── ModelRefusedInput           the model itself raised ValueError on the values
     ├── ModelFailed                 the model raised anything else
+    │   ├── GivenUp                 it did not answer within the server's deadline
     │   └── InvalidAnswer           an answer that the signature or its schema does not allow
     ├── RegistryError
     │   ├── RegistryGone            a registry that was there and cannot be reached now
@@ -157,6 +158,10 @@ class ModelRefusedInput(MlapiError):
 
 class ModelFailed(MlapiError):
     """The model raised something else than ValueError; the detail is for the log alone."""
+
+
+class GivenUp(ModelFailed):
+    """The server's deadline passed while the model was computing; told to those who watch, the caller has a 504."""
 
 
 class InvalidAnswer(ModelFailed):

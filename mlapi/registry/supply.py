@@ -66,7 +66,7 @@ class Supply:
         except VersionRefused as error:
             log.warning("version refused", extra={**about, "reason": error.reason})
             return VersionStatus(key[1], "UNAVAILABLE", error.reason, None, fingerprint)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("version refused", extra=about)
             reason = f"loading it failed ({type(error).__name__})"
             return VersionStatus(key[1], "UNAVAILABLE", reason, None, fingerprint)

@@ -17,6 +17,9 @@ JSON_LENGTH = "HTTP_INFERENCE_HEADER_CONTENT_LENGTH"
 DRAWN = "mlapi.drawn"
 """The member of a WSGI environment that keeps the number drawn for its request, whichever road it took before."""
 
+TICKET = "mlapi.ticket"
+"""The member that keeps what a rollout decided, for a server that gives requests up."""
+
 LARGEST_KEPT = 1024 * 1024
 """Up to this size a body is read for the caller's key."""
 
@@ -35,7 +38,7 @@ class Sender(Caller):
     __slots__ = ("_body", "_environ", "_members")
 
     def __init__(self, environ: Mapping[str, Any], body: bytes = b"") -> None:
-        super().__init__(drawn=environ.get(DRAWN))
+        super().__init__(drawn=environ.get(DRAWN), ticket=environ.get(TICKET))
         self._environ, self._body = environ, body
         self._members: dict[str, Any] | None = None
 

@@ -3,17 +3,43 @@
 import random
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlapi.inference.values import Assignment, Target
 
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+class Ticket:
+    """What a rollout decided for a request, for whoever may give it up while its model computes.
+
+    Either it is told of when the model is done or when it is given up, never both: whoever takes the ticket tells.
+    """
+
+    __slots__ = ("_left", "decided")
+
+    def __init__(self) -> None:
+        self.decided: tuple[Target, Assignment] | None = None
+        self._left = [True]
+
+    def take(self) -> bool:
+        """Tell whether nobody has taken it before."""
+        try:
+            return self._left.pop()  # at once, whatever other threads do
+        except IndexError:
+            return False
 
 
 class Caller:
     """The caller of one request: `words` is what was sent, by source, such as header:X-User-Id."""
 
-    __slots__ = ("_words", "drawn")
+    __slots__ = ("_words", "drawn", "ticket")
 
-    def __init__(self, words: Mapping[str, bytes] = NOTHING, drawn: int | None = None) -> None:
-        self._words = words
+    def __init__(
+        self, words: Mapping[str, bytes] = NOTHING, drawn: int | None = None, ticket: Ticket | None = None,
+    ) -> None:
+        self._words, self.ticket = words, ticket
         self.drawn = drawn
         """The number that was drawn already; None as long as nobody needed one."""
 

@@ -33,6 +33,9 @@ from mlapi.rollouts.trace import Point
 from mlapi.rollouts.transitions import Reason
 
 TICK_SECONDS = 5.0
+FIRST_SECONDS = 1.0
+"""When a process looks first: workers in which a candidate hangs may not live for five."""
+
 LOCK = "controller.lock"
 VERBS = {
     "advance": transitions.advance, "pause": transitions.pause, "roll_back": transitions.roll_back,
@@ -95,11 +98,13 @@ class Controller:
                 self._troubled.add(rollout.id)
 
     def _control(self) -> None:
-        while not self._ended.wait(TICK_SECONDS):
+        rest = FIRST_SECONDS
+        while not self._ended.wait(rest):
             try:
                 self.tick()
             except Exception:
                 log.exception("controlling the rollouts failed")
+            rest = TICK_SECONDS
 
     def _judge(self, followed: Rollout) -> None:
         folder = self._generations.folder(followed.model, followed.id)

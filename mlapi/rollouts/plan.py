@@ -16,6 +16,7 @@ LONGEST_WINDOW = 90 * 86400
 ALPHA_BUDGET = 0.05
 SOURCES = ("header:", "field:")
 TOLERANCE = 1e-9
+UNDIVIDED = "at a weight of 1 no control is left to compare with; leave it out: the last step is followed by promotion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ def pair_faults(control: int, candidate: int) -> list[str]:
 def _step_faults(steps: Sequence[Step]) -> list[str]:
     if not 1 <= len(steps) <= MOST_STEPS:
         return [f"plan: expected 1 to {MOST_STEPS} steps, got {len(steps)}"]
-    faults = [f"plan: step {at}: expected a weight above 0 and up to 1, got {step.ppm / BUCKETS:g}"
+    faults = [f"plan: step {at}: expected a weight above 0 and below 1, got {step.ppm / BUCKETS:g}"
               for at, step in enumerate(steps) if not 0 < step.ppm <= BUCKETS]  # fmt: skip
+    faults += [f"plan: step {at}: {UNDIVIDED}" for at, step in enumerate(steps) if step.ppm == BUCKETS]
     for at in range(1, len(steps)):
         if steps[at].ppm < steps[at - 1].ppm:
             was, now = steps[at - 1].ppm / BUCKETS, steps[at].ppm / BUCKETS

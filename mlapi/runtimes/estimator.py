@@ -1,5 +1,6 @@
 """scikit-learn estimators, and whatever else has `predict`, as predictors."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ class EstimatorPredictor:
             return getattr(self.model, method)(self.prepared(inputs))
         except ValueError as error:
             raise ModelRefusedInput(_one_line(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # somebody at the terminal
             msg = f"the model failed in {method}"
             raise ModelFailed(msg) from error
 

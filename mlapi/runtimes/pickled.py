@@ -39,7 +39,7 @@ def load(data: bytes) -> Any:  # noqa: ANN401 (a pickle holds anything)
         raise UnloadableError(msg) from error
     except MemoryError:
         raise
-    except Exception as error:  # unpickling runs foreign constructors, which may raise anything
+    except (Exception, SystemExit) as error:  # unpickling runs foreign constructors, which may raise anything
         msg = f"it cannot be unpickled here ({type(error).__name__})"
         raise UnloadableError(msg) from error
 

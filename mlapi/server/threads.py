@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlapi.rollouts.caller import Ticket
+
 
 @dataclass(slots=True, eq=False)
 class Job:
@@ -20,6 +22,7 @@ class Job:
     connection: Any
     run: Callable[[], Any]
     done: Callable[["Job", Any], None]
+    ticket: Ticket = field(default_factory=Ticket)
     submitted: float = field(default_factory=time.monotonic)
     abandoned: bool = False
     """Its caller was answered without it; what it still returns is thrown away."""

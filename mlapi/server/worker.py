@@ -25,7 +25,8 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from mlapi.resources.access import BEGUN
 from mlapi.resources.errors import BROKEN
-from mlapi.resources.variants import DRAWN
+from mlapi.resources.variants import DRAWN, TICKET
+from mlapi.rollouts.caller import Ticket
 from mlapi.server import answers
 from mlapi.server.connection import Connection
 from mlapi.server.express import LONGEST_BODY, Express, Waiting
@@ -88,7 +89,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._most_connections = _descriptors() - SPARE_DESCRIPTORS
         self._at_a_look = MOST_ACCEPTED if self.cfg.workers == 1 else 1
         self._threads = Threads(self.cfg.threads, config.queue)
-        self._traffic = services.traffic
+        self._plane, self._traffic = services.plane, services.traffic
         self._express = Express(self.wsgi, services.plane, services.traffic)
         self._lane = Lane(self.loop, self._express, self._threads, self._leave_lane)
         self._lane_is_open = config.express == "on"
@@ -173,6 +174,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             job.abandoned = True
             sentence = f"no answer within {self._deadline:g} seconds; the request was given up"
             self._refuse(job.connection, 504, sentence)
+            self._plane.give_up(job.ticket, round((now - job.submitted) * 1e9))
 
     def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
         """Take a few connections; the others may go to another process, which then has less to do."""
@@ -238,7 +240,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self._to_thread(one.connection, one.head, one.body, None, {BEGUN: one.begun, DRAWN: one.drawn})
 
     def _to_thread(self, connection: Connection, head: Head, body: bytes, raw: bytes | None, more: Environ) -> None:
-        job = Job(connection, partial(self._answer, connection, head, body, raw, more), self._done)
+        ticket = Ticket()
+        known = {**more, TICKET: ticket}
+        job = Job(connection, partial(self._answer, connection, head, body, raw, known), self._done, ticket)
         refused = self._threads.submit(job)
         if refused is not None:
             self._refuse(refused.connection, 503, "the server is busy; try again", retry=True)
@@ -281,7 +285,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         except MalformedHead as error:
             self.refused(error.status)
             return answers.fault(error.status, str(error)), False
-        except Exception:
+        except BaseException:  # in a thread nobody raises the others but a model
             self.refused(BROKEN_STATUS)
             log.exception("the application failed", extra={"path": environ.get("PATH_INFO", "")})
             return answers.fault(BROKEN_STATUS, BROKEN), False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from mlapi.errors import MlapiError
+from mlapi.errors import GivenUp, MlapiError
 from mlapi.inference.conform import conform
 from mlapi.inference.values import (
     Array,
@@ -21,12 +21,13 @@ from mlapi.inference.values import (
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.status import ModelStatus
-from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.caller import Caller, Ticket
 from mlapi.rollouts.router import Treatment, undivided, untreated
 from mlapi.serving.alike import Answered, Asked, Find
 from mlapi.serving.together import Together
 
 PHASES = 3
+LATE = "no answer within the deadline"
 
 Q = TypeVar("Q", bound=InferenceRequest)
 R = TypeVar("R")
@@ -54,7 +55,7 @@ class DataPlane:
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
-        self._observers, self._all = tuple(observers), (*observers, *of_rollouts)
+        self._observers, self._of_rollouts, self._all = observers, of_rollouts, (*observers, *of_rollouts)
         self._clock = clock
         self.failed_observations = 0
         self._together = Together(ready or undivided(live), clock=clock)
@@ -78,24 +79,36 @@ class DataPlane:
         raises (NotFound, ModelNotReady); InvalidRequest where the input does not fit the signature;
         ModelRefusedInput and ModelFailed where the model does not answer.
         """
-        watch = _Watch(self._clock)
+        watch, caller = _Watch(self._clock), caller or Caller()
         try:
             watch.version = self._route(target).manifest.version
             request = load()
-            treatment = self._treat(target, caller or Caller())
+            treatment = self._treat(target, caller)
             if treatment is None:
                 loaded = self._route(target)  # again: reading the body may have outlived the version
                 response = _answer(loaded, request, watch)
             else:
+                if caller.ticket is not None:
+                    caller.ticket.decided = target, treatment.assignment
                 response = _treated(treatment, request, watch)
             answer = dump(response, request)
         except Exception as error:
-            watch.stopped()
+            watch.stopped(caller)
             self._observe(watch.event(target, None, error))
             raise
-        watch.dumped()
+        watch.stopped(caller)
         self._observe(watch.event(target, response, None))
         return answer
+
+    def give_up(self, ticket: Ticket, took_ns: int) -> None:
+        """Tell those who watch rollouts of a request that waits for its model no longer: for them it has failed.
+
+        They hear of nothing else: a model that hangs would never be told of.
+        """
+        if ticket.decided is not None and ticket.take():
+            target, assignment = ticket.decided
+            late = InferenceEvent(target, None, 0, 0, took_ns, 0, None, GivenUp(LATE), assignments=(assignment,))
+            self._tell(self._of_rollouts, late)
 
     def exchange_ready(self, asked: Sequence[Asked]) -> list[Answered | None]:
         """Return the answers to requests that are ready together; None for each that must be asked by `exchange`.
@@ -111,7 +124,10 @@ class DataPlane:
             self._observe(event)
 
     def _observe(self, event: InferenceEvent) -> None:
-        for observer in self._all if event.assignments else self._observers:
+        self._tell(self._all if event.assignments else self._observers, event)
+
+    def _tell(self, observers: Sequence[Observer], event: InferenceEvent) -> None:
+        for observer in observers:
             try:
                 observer(event)
             except Exception:
@@ -170,12 +186,11 @@ class _Watch:
     def predicted(self) -> None:
         self._laps.append(self._clock())
 
-    def dumped(self) -> None:
+    def stopped(self, caller: Caller) -> None:
+        """The last phase ends now, by success or failure; who was given up is told of already."""
         self._laps.append(self._clock())
-
-    def stopped(self) -> None:
-        """A failure: the phase it happened in ends now."""
-        self._laps.append(self._clock())
+        if self.assignment is not None and caller.ticket is not None and not caller.ticket.take():
+            self.assignment = None
 
     def event(self, target: Target, response: InferenceResponse | None, error: Exception | None) -> InferenceEvent:
         spent = [end - begin for begin, end in pairwise(self._laps)]

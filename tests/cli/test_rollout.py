@@ -143,7 +143,7 @@ def test_the_default_plan_is_the_one_that_the_help_tells() -> None:
 
 @pytest.mark.parametrize(("text", "steps"), [
     ("5%", (Step(50_000),)), ("0.5%:90s", (Step(5_000, 90.0),)),
-    ("5%:1.5h:20, 100%:1d", (Step(50_000, 5400.0, 20), Step(1_000_000, 86400.0))),
+    ("5%:1.5h:20, 99%:1d", (Step(50_000, 5400.0, 20), Step(990_000, 86400.0))),
 ])  # fmt: skip
 def test_steps_are_read(text: str, steps: tuple[Step, ...]) -> None:
     assert steps_of(text) == steps

@@ -42,6 +42,7 @@ RAISED: dict[type[errors.MlapiError], tuple[Any, int]] = {
     errors.NotExplainable: (("no explainer",), 501),
     errors.ModelRefusedInput: (("math domain error",), 400),
     errors.ModelFailed: ((SECRET,), 500),
+    errors.GivenUp: ((SECRET,), 500),
     errors.InvalidAnswer: ((SECRET,), 500),
     errors.RegistryError: ((SECRET,), 500),
     errors.InvalidName: ((SECRET,), 500),

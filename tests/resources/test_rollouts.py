@@ -34,7 +34,7 @@ def client(app: Flask) -> FlaskClient:
 def begin(client: FlaskClient, app: Flask) -> Callable[..., str]:
     """Start a rollout of iris from 1 to 2 and follow it; return its id."""
 
-    def start(weight: float = 1.0, **more: Any) -> str:
+    def start(weight: float = 0.999999, **more: Any) -> str:
         order = {"model": "iris", "candidate": "2", "plan": [{"weight": weight}], **more}
         answer = client.post("/v1/rollouts", json=order)
         assert answer.status_code == 201, answer.data
@@ -198,7 +198,7 @@ def test_a_promotion_gives_everything_to_the_candidate(
     ({"model": "iris", "candidate": "x"}, 400, "candidate: expected a version"),
     ({"model": "iris"}, 400, "candidate: missing data"),
     ({"model": "iris", "candidate": "2", "plan": [{"weight": 0.5}, {"weight": 0.1}]}, 400, "shrinks from 0.5 to 0.1"),
-    ({"model": "iris", "candidate": "2", "plan": [{"weight": 1.5}]}, 400, "expected a weight above 0 and up to 1"),
+    ({"model": "iris", "candidate": "2", "plan": [{"weight": 1.5}]}, 400, "expected a weight above 0 and below 1"),
     ({"model": "iris", "candidate": "2", "plan": []}, 400, "expected 1 to 100 steps"),
     ({"model": "iris", "candidate": "2", "keys": ["cookie:a"]}, 400, "no source"),
     ({"model": "iris", "candidate": "2", "guardrails": [{"name": "errors", "alpha": 0.06}]}, 400, "add up to 0.06"),
@@ -296,7 +296,7 @@ def test_a_rollout_that_is_no_shadow_has_a_comparison_without_pairs(
 
 
 def test_a_started_app_follows_by_itself(client: FlaskClient) -> None:
-    client.post("/v1/rollouts", json={"model": "iris", "candidate": "2", "plan": [{"weight": 1.0}]})
+    client.post("/v1/rollouts", json={"model": "iris", "candidate": "2", "plan": [{"weight": 0.999999}]})
     deadline = time.monotonic() + 10
     while "X-Mlapi-Rollout" not in client.post(PREDICT, json=BODY).headers:
         assert time.monotonic() < deadline

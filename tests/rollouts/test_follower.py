@@ -29,7 +29,7 @@ def worker(registry_copy: Path, clock: Clock) -> Worker:
     return Worker(registry_copy, clock)
 
 
-def begin(generations: Generations, why: Reason, share: int = 1_000_000) -> Rollout:
+def begin(generations: Generations, why: Reason, share: int = 999_999) -> Rollout:
     plan = Plan(steps=(Step(share),))
     return generations.begin("iris", lambda serial: transitions.start("iris", serial, (1, 2), plan, why), bytes(32))
 

@@ -121,7 +121,7 @@ def test_requests_without_a_key_are_drawn_one_by_one(router: Router, running: Ru
 def test_a_version_a_label_and_another_model_are_never_divided(
     router: Router, live: LiveRegistry, running: Running, target: Target,
 ) -> None:
-    follow(router, running(1_000_000))
+    follow(router, running(999_999))
     assert router.treat(target, Caller()) is None
     assert router.route(target) is live.get(target)
 
@@ -147,7 +147,7 @@ def test_a_variant_that_is_none_is_refused(router: Router, asked: Asked, running
 
 
 def test_the_prediction_id_says_what_was_decided(router: Router, asked: Asked, running: Running) -> None:
-    rollout = running(1_000_000)
+    rollout = running(999_999)
     follow(router, rollout)
     asked.words = {"header:X-User-Id": b"u42"}
     treatment = router.treat(IRIS, asked.caller())
@@ -201,7 +201,7 @@ def test_the_lane_gives_a_pinned_variant_and_leaves_to_the_long_road_what_is_non
 def test_the_lane_asks_no_candidate_that_is_to_be_avoided_and_waits_for_none(
     router: Router, live: LiveRegistry, running: Running,
 ) -> None:
-    rollout = running(1_000_000)
+    rollout = running(999_999)
     follow(router, replace(rollout, candidate=9))
     assert router.ready(IRIS)(Caller()) is None
     follow(router, rollout)
@@ -242,7 +242,7 @@ def test_a_version_that_was_left_and_deleted_gives_way_to_the_newest(
 
 
 def test_a_candidate_that_is_not_there_leaves_the_control_to_answer(router: Router, running: Running) -> None:
-    follow(router, replace(running(1_000_000), candidate=9))
+    follow(router, replace(running(999_999), candidate=9))
     treatment = router.treat(IRIS, Caller())
     assert treatment is not None
     assert (treatment.assignment.arm, treatment.candidate) == ("candidate", None)
@@ -251,7 +251,7 @@ def test_a_candidate_that_is_not_there_leaves_the_control_to_answer(router: Rout
 
 
 def test_a_candidate_to_avoid_is_not_asked(router: Router, running: Running) -> None:
-    rollout = running(1_000_000)
+    rollout = running(999_999)
     follow(router, rollout)
     router.avoid(rollout.id)
     treatment = router.treat(IRIS, Caller())
@@ -262,7 +262,7 @@ def test_a_candidate_to_avoid_is_not_asked(router: Router, running: Running) -> 
 def test_after_thirty_seconds_without_the_registry_only_the_control_answers_until_it_is_heard_of(
     router: Router, asked: Asked, running: Running, caplog: pytest.LogCaptureFixture,
 ) -> None:
-    follow(router, running(1_000_000))
+    follow(router, running(999_999))
     asked.now += STALE_SECONDS
     treatment = router.treat(IRIS, asked.caller())
     assert treatment is not None

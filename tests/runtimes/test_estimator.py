@@ -1,5 +1,6 @@
 """Estimators as predictors: inputs in the form of the fit, outputs in the declared datatypes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Saying:
 
     def predict(self, rows: Any) -> Any:
         self.rows = rows
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -79,8 +80,17 @@ def test_a_value_error_is_the_models_refusal_in_one_short_line() -> None:
         asked(ValueError())
 
 
-@pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError("secret"), ZeroDivisionError(), MemoryError()])
-def test_any_other_error_is_a_failure_that_tells_no_detail(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), KeyError("secret"), ZeroDivisionError(), MemoryError(), SystemExit(3)],
+)
+def test_any_other_error_is_a_failure_that_tells_no_detail(error: BaseException) -> None:
     with pytest.raises(ModelFailed, match=r"^the model failed in predict$") as caught:
         asked(error)
     assert caught.value.__cause__ is error
+
+
+def test_an_interrupt_is_a_persons_in_the_main_thread_and_the_models_in_any_other() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        asked(KeyboardInterrupt())
+    with ThreadPoolExecutor(1) as threads, pytest.raises(ModelFailed, match="the model failed in predict"):
+        threads.submit(asked, KeyboardInterrupt()).result()

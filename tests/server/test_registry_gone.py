@@ -73,8 +73,8 @@ def test_workers_that_begin_while_it_is_gone_answer_and_give_a_rollout_to_its_co
     add(registry)
     add(registry)
     server = serve(registry, MLAPI_WORKERS="2")
-    order = json.dumps({"model": "sum", "candidate": "2", "plan": [{"weight": 1.0, "min_duration_s": 3600}]}).encode()
-    status, rollout, _ = ask(server, "/v1/rollouts", order)
+    order = {"model": "sum", "candidate": "2", "plan": [{"weight": 0.999999, "min_duration_s": 3600}]}
+    status, rollout, _ = ask(server, "/v1/rollouts", json.dumps(order).encode())
     assert status == 201
     assert until(lambda: bool(ask(server, f"/v1/rollouts/{rollout['id']}")[1]["converged"]))
     replaced(server, lambda: server.process.send_signal(signal.SIGHUP))  # both versions are read before the fork now

@@ -1,11 +1,14 @@
 """Rollouts with real workers: all follow, all count, one controls, and a rollback reaches everybody."""
 
+import contextlib
 import http.client
 import json
 import os
 import signal
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +134,68 @@ def test_a_candidate_that_fails_never_reaches_a_caller_and_is_rolled_back_in_eve
     found = [predict(server) for _ in range(20)]
     assert {one["X-Model-Version"] for one in found} == {"1"}
     assert not any("X-Mlapi-Rollout" in one for one in found)
+
+
+ODD = """
+import threading
+from sklearn.base import BaseEstimator, RegressorMixin
+
+class Odd(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X):
+        if X[0, 0] == 666:
+            threading.Event().wait()
+        if X[0, 0] == 667:
+            raise SystemExit(3)
+        return X.sum(axis=1)
+"""
+
+
+@pytest.fixture
+def odd(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Publish a version 3 that hangs on 666 and ends the process on 667; return the environment that has its code."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "odd.py").write_text(ODD)
+    monkeypatch.syspath_prepend(str(code))
+    publish(__import__("odd").Odd().fit(ROWS, ROWS[:, 0]), "m", sample=ROWS, registry=registry)
+    yield {"PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])}
+    sys.modules.pop("odd", None)
+
+
+def test_a_candidate_that_hangs_is_rolled_back_though_its_requests_never_end(
+    serve: Callable[..., Server], registry: Path, odd: dict[str, str],
+) -> None:
+    server = serve(registry, MLAPI_WORKERS="2", MLAPI_REQUEST_SECONDS="2", **odd)
+    path = f"/v1/rollouts/{start(server, candidate='3', control='1', plan=[{'weight': 0.5, 'min_duration_s': 600}])}"
+    assert until(lambda: both_follow(server, path))
+    statuses: Counter[int] = Counter()
+
+    def ask(number: int) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # its worker was replaced
+            statuses[call(server, "POST", "/v1/models/m:predict", {"instances": [[666, number]]})[0]] += 1
+
+    def rolled_back() -> bool:
+        with ThreadPoolExecutor(6) as callers:
+            list(callers.map(ask, range(6)))
+        return bool(call(server, "GET", path)[2]["state"] == "rolled_back")
+
+    assert until(rolled_back, within=60)
+    assert statuses[504] >= 3
+    assert call(server, "GET", path)[2]["arms"]["candidate"]["errors"] >= 3
+    assert until(lambda: {predict(server)["X-Model-Version"] for _ in range(10)} == {"1"})
+
+
+def test_a_candidate_that_would_end_the_process_is_answered_for_by_the_control(
+    serve: Callable[..., Server], registry: Path, odd: dict[str, str],
+) -> None:
+    server = serve(registry, MLAPI_WORKERS="2", **odd)
+    path = f"/v1/rollouts/{start(server, candidate='3', control='1', plan=[{'weight': 0.999999}])}"
+    assert until(lambda: both_follow(server, path))
+    for _ in range(20):
+        status, headers, _ = call(server, "POST", "/v1/models/m:predict", {"instances": [[667, 1]]})
+        assert (status, headers["X-Model-Version"]) == (200, "1")
+    assert until(lambda: call(server, "GET", path)[2]["state"] == "rolled_back")

@@ -8,12 +8,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from mlapi.errors import ModelFailed, ModelRefusedInput, SignatureMismatch
-from mlapi.inference.values import InferenceEvent, InferenceRequest, Rows, Target
+from mlapi.errors import GivenUp, ModelFailed, ModelRefusedInput, SignatureMismatch
+from mlapi.inference.values import Assignment, InferenceEvent, InferenceRequest, Rows, Target
 from mlapi.registry.live import LiveRegistry
 from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
-from mlapi.rollouts.caller import Caller
+from mlapi.rollouts.caller import Caller, Ticket
 from mlapi.rollouts.division import Division
 from mlapi.rollouts.document import Rollout, Step
 from mlapi.rollouts.plan import Plan
@@ -51,7 +51,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> LiveRegistry:
 
 
 def exchange(
-    live: LiveRegistry, value: float, candidate: int = 2, share: int = 1_000_000, **words: bytes,
+    live: LiveRegistry, value: float, candidate: int = 2, share: int = 999_999, ticket: Ticket | None = None,
+    **words: bytes,
 ) -> tuple[Any, list[InferenceEvent]]:
     """Ask for one row in a rollout from 1 to `candidate`; return the answer and what was told."""
     plan = Plan(steps=(Step(share),))
@@ -59,7 +60,7 @@ def exchange(
     router = Router(live)
     router.follow({"sum": Division.of(rollout, bytes(32))})
     router.heard({"sum"})
-    caller = Caller({f"header:{name.replace('_', '-')}": value for name, value in words.items()})
+    caller = Caller({f"header:{name.replace('_', '-')}": value for name, value in words.items()}, ticket=ticket)
     events: list[InferenceEvent] = []
     plane = DataPlane(live, router.route, [events.append], treat=router.treat)
     request = InferenceRequest(Target("sum"), Rows([[value, 1.0]]))
@@ -76,6 +77,38 @@ def test_the_candidate_answers_whom_it_was_given(live: LiveRegistry) -> None:
     (found,) = event.assignments
     assert answer.assignment == found
     assert (found.arm, found.served, found.fell_back) == ("candidate", "candidate", False)
+
+
+def given_up(live: LiveRegistry, decided: tuple[Target, Assignment] | None) -> tuple[Ticket, list[InferenceEvent]]:
+    """Have a request given up of which so much was decided; return its ticket and what those of rollouts were told."""
+    told: list[InferenceEvent] = []
+    ticket, plane = Ticket(), DataPlane(live, live.get, of_rollouts=[told.append])
+    ticket.decided = decided
+    for _ in range(2):
+        plane.give_up(ticket, 5_000)
+    return ticket, told
+
+
+def test_a_request_that_is_given_up_is_an_error_of_its_arm_and_told_once(live: LiveRegistry) -> None:
+    _, (event,) = exchange(live, 1.0)
+    ticket, (late,) = given_up(live, (event.target, event.assignments[0]))
+    assert (type(late.error), late.model_ns, late.assignments) == (GivenUp, 5_000, event.assignments)
+    assert not ticket.take()
+
+
+def test_a_request_of_no_rollout_is_given_up_in_silence(live: LiveRegistry) -> None:
+    assert given_up(live, None)[1] == []
+
+
+def test_an_answer_that_comes_after_its_request_was_given_up_counts_for_no_arm(live: LiveRegistry) -> None:
+    for is_late in (False, True):
+        ticket = Ticket()
+        if is_late:
+            assert ticket.take()
+        answer, (event,) = exchange(live, 1.0, ticket=ticket)
+        assert (answer.version, event.version, len(event.assignments)) == (2, 2, not is_late)
+        assert ticket.decided is not None
+        assert ticket.decided[1].arm == "candidate"
 
 
 def test_the_control_answers_the_others(live: LiveRegistry) -> None:
@@ -129,6 +162,6 @@ def test_a_fault_of_the_caller_is_his_in_either_arm(live: LiveRegistry) -> None:
         request = InferenceRequest(Target("sum"), Rows([["text", 1.0]]))
         return plane.exchange(request.target, lambda: request, lambda response, _: response)
 
-    for share in (1, 1_000_000):
+    for share in (1, 999_999):
         with pytest.raises(SignatureMismatch):
             ask(share)
