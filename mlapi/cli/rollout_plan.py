@@ -1,6 +1,7 @@
 """`mlapi rollout plan`: how many units and days a metric needs, before a rollout starts."""
 
 from dataclasses import asdict
+from itertools import pairwise
 
 import click
 
@@ -14,6 +15,7 @@ from mlapi.rollouts.planner import Exposure, Planned, Spread
 
 DAY = 86400.0
 STEPS = "1%:10m,5%:1h,25%:2h,50%:1d"
+CAPLESS = ",cap=VALUE\nVALUE: what is above it counts as it, so that no outlier decides; such as the 99.9th percentile"
 ALPHAS, POWERS = ("0.01", "0.05", "0.1"), ("0.8", "0.9", "0.95")
 
 
@@ -36,11 +38,12 @@ ALPHAS, POWERS = ("0.01", "0.05", "0.1"), ("0.8", "0.9", "0.95")
     "--mode", type=click.Choice(["bounded", "always_valid"]), default="bounded", show_default=True,
     help="End after a number of units that is named at the start, or never.",
 )
+@click.option("--cap", type=float, help="With --sd: values above it count as it, such as their 99.9th percentile.")
 @click.option("--name", default="conversion", show_default=True, help="The metric's name.")
 @json_option
 def plan(
     mde: float, rate: float | None, sd: float | None, per_day: float, steps: str, window: str, alpha: str, power: str,
-    mode: Mode, name: str, as_json: bool,  # noqa: FBT001 (click passes flags by name)
+    mode: Mode, cap: float | None, name: str, as_json: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:  # fmt: skip
     """Say how many units and days a rollout's metric needs to find a difference, before it starts.
 
@@ -49,19 +52,22 @@ def plan(
     \b
     Examples:
       mlapi rollout plan --rate 0.1 --mde 0.01 --per-day 20000
-      mlapi rollout plan --sd 3.5 --mde 0.1 --per-day 5000 --window 1d --mode always_valid
+      mlapi rollout plan --sd 3.5 --cap 40 --mde 0.1 --per-day 5000 --window 1d --mode always_valid
     """
     spread = _spread(rate, sd, mde)
     if not 0 < per_day < float("inf"):
         raise InvalidRequest([f"--per-day is {per_day:g}; expected a number of units above 0"])
+    if cap is not None and (sd is None or not 0 < cap < float("inf")):
+        raise InvalidRequest([f"--cap is {cap:g}; expected a number above 0, with --sd only"])
     seconds = _seconds(window)
     try:
         planned = planner.plan(spread, mde, mode, _ramp(steps), per_day, alpha=float(alpha), power=float(power),
                                window_seconds=seconds)  # fmt: skip
     except ValueError as error:
         raise InvalidRequest([str(error)]) from error
-    metric = _metric(planned, name, "continuous" if rate is None else "binary", window)
-    say(_text(planned, metric), {**asdict(planned), "metric": metric}, as_json=as_json)
+    metric = _metric(planned, name, "continuous" if rate is None else "binary", window, cap)
+    lacks = CAPLESS if sd is not None and cap is None else ""
+    say(_text(planned, metric) + lacks, {**asdict(planned), "metric": metric}, as_json=as_json)
 
 
 def _spread(rate: float | None, sd: float | None, mde: float) -> Spread:
@@ -87,13 +93,17 @@ def _seconds(window: str) -> float:
 
 def _ramp(text: str) -> list[Exposure]:
     ramp = [Exposure(step.ppm / BUCKETS, step.min_duration_s / DAY) for step in steps_of(text)]
+    for before, after in pairwise(ramp):
+        if after.share < before.share:
+            raise InvalidRequest([f"--steps: {after.share:.0%} after {before.share:.0%}; the shares may only grow"])
     if wrong := [step.share for step in ramp if not 0 < step.share < 1]:
         raise InvalidRequest([f"--steps: {wrong[0]:.0%} leaves nobody to compare; expected shares between 0 and 100 %"])
     return ramp
 
 
-def _metric(planned: Planned, name: str, kind: str, window: str) -> str:
+def _metric(planned: Planned, name: str, kind: str, window: str, cap: float | None) -> str:
     parts = [name, kind, f"mde={planned.mde:g}", f"alpha={planned.alpha:g}", f"window={window}", f"mode={planned.mode}"]
+    parts += [] if cap is None else [f"cap={cap:g}"]
     return ",".join(parts + [f"max_samples={planned.tuned:.0f}"] * (planned.mode == "bounded"))
 
 

@@ -13,7 +13,7 @@ from mlapi.cli import rollout_drawing
 from mlapi.cli.output import json_option, print_json, print_table, registry_option, stdout
 from mlapi.cli.rollout_desk import chosen, desk_of, id_option
 from mlapi.rollouts import picture, progress
-from mlapi.rollouts.document import ROLLED_BACK, Rollout
+from mlapi.rollouts.document import ABORTED, ROLLED_BACK, Rollout
 from mlapi.rollouts.generations import Generations
 
 FAILED = 1
@@ -48,7 +48,7 @@ def status(name: str, rollout_id: str | None, registry: Path, as_json: bool) -> 
 def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_json: bool) -> int:  # noqa: FBT001 (click passes flags by name)
     """Follow the last rollout of NAME until it ends: drawn anew on a terminal, one line a change in a pipe.
 
-    Ends with 0 after a promotion or an abort, with 1 after a rollback, so that a script can wait for it.
+    Ends with 0 after a promotion, with 1 after a rollback or an abort, so that a script can wait for it.
     With --json it prints the final document.
 
     \b
@@ -68,7 +68,7 @@ def watch(name: str, every: float, rollout_id: str | None, registry: Path, as_js
     else:
         rollout = _followed(desk.generations, rollout, every, _Changes().tell)
         _print(desk.generations, rollout)
-    return FAILED if rollout.state == ROLLED_BACK else 0
+    return FAILED if rollout.state in {ROLLED_BACK, ABORTED} else 0
 
 
 @click.command("history")

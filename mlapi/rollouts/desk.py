@@ -4,10 +4,13 @@ import secrets
 import time
 from collections.abc import Callable
 
-from mlapi.errors import RolloutConflict, RolloutNotFound
+from mlapi.errors import InvalidRequest, RolloutConflict, RolloutNotFound
+from mlapi.inference.faults import quoted
+from mlapi.registry.manifest import Manifest
 from mlapi.rollouts import transitions
 from mlapi.rollouts.document import Rollout
 from mlapi.rollouts.generations import Generations
+from mlapi.rollouts.judgement import PROBABILITIES
 from mlapi.rollouts.moments import moment
 from mlapi.rollouts.plan import Plan
 from mlapi.rollouts.prediction_id import SECRET_BYTES
@@ -39,6 +42,7 @@ class Desk:
         control = self._control(model, candidate) if control is None else store.require(model, control)
         for version in (control, candidate):
             self._check(model, version)
+            self._require_measurable(plan, store.manifest(model, version))
         why = self._reason(*reason)
         return self.generations.begin(
             model, lambda serial: transitions.start(model, serial, (control, candidate), plan, why),
@@ -73,6 +77,20 @@ class Desk:
     def all(self) -> list[Rollout]:
         """Return every rollout of every model, by model, oldest first."""
         return [rollout for model in self.generations.store.folders() for rollout in self.generations.all(model)]
+
+    def _require_measurable(self, plan: Plan, manifest: Manifest) -> None:
+        """Raise InvalidRequest where what the plan wants to know cannot be known of a version."""
+        faults, kind = [], None if plan.metric is None else plan.metric.kind
+        if kind in {"accuracy", "log_loss"} and manifest.classes is None:
+            faults.append(f"metric: version {manifest.version} has no classes, of which {kind} is; try squared_error")
+        elif kind == "log_loss" and PROBABILITIES not in manifest.signature.output_names:
+            faults.append(f"metric: version {manifest.version} tells no probabilities, which log_loss is made of")
+        known = manifest.signature.input_names
+        segments = () if plan.shadow is None else plan.shadow.segments
+        faults += [f"segments: version {manifest.version} has no column {quoted(name)}; it has {', '.join(known)}"
+                   for name in segments if name not in known]  # fmt: skip
+        if faults:
+            raise InvalidRequest(faults)
 
     def _control(self, model: str, candidate: int) -> int:
         held = self.generations.current(model)

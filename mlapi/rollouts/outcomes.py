@@ -159,7 +159,7 @@ def _fault(metric: Metric, one: Outcome) -> str:
     if metric.kind in LABELLED:
         if one.label is None or one.value is not None:
             return f"{metric.name} ({metric.kind}) takes a label"
-        if metric.kind == "squared_error" and isinstance(one.label, str):
+        if metric.kind == "squared_error" and isinstance(one.label, str | bool):
             return f"{metric.name} (squared_error) takes a label that is a number"
         return ""
     if one.value is None or one.label is not None:

@@ -1,5 +1,6 @@
 """What a person decides before a rollout starts, and everything that can be wrong with it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ LONGEST_KEY = 200
 MOST_SEGMENTS = 20
 LONGEST_WINDOW = 90 * 86400
 ALPHA_BUDGET = 0.05
-SOURCES = ("header:", "field:")
+SOURCE = re.compile(r"header:[A-Za-z0-9!#$%&'*+.^_`|~-]+|field:[^.\x00-\x1f]+(\.[^.\x00-\x1f]+)*")
+"""A header by a name that one may have (RFC 9110, section 5.6.2), or a member of the body by its path."""
+
 TOLERANCE = 1e-9
 UNDIVIDED = "at a weight of 1 no control is left to compare with; leave it out: the last step is followed by promotion"
 
@@ -59,6 +62,8 @@ def _metric_faults(metric: Metric | None) -> list[str]:
         ("margin", metric.margin, "a number above 0 for this goal", metric.goal == "superiority" or metric.margin > 0),
         ("max_samples", metric.max_samples, "units, above 0, for mode bounded",
          metric.mode != "bounded" or (metric.max_samples or 0) > 0),
+        ("max_samples", metric.max_samples, "none for a mode that may be looked at for ever",
+         metric.mode == "bounded" or metric.max_samples is None),
         ("cap", metric.cap, "a number above 0 for kind continuous", metric.cap is None or metric.cap > 0),
     ) if not fits]  # fmt: skip
     if metric.kind == "continuous" and metric.cap is None:
@@ -103,7 +108,7 @@ def _key_faults(keys: Sequence[str]) -> list[str]:
 
 
 def _is_source(key: str) -> bool:
-    return len(key) <= LONGEST_KEY and any(key.startswith(source) and key != source for source in SOURCES)
+    return len(key) <= LONGEST_KEY and SOURCE.fullmatch(key) is not None
 
 
 def _guardrail_faults(guardrails: Sequence[Guardrail], srm_alpha: float) -> list[str]:
@@ -113,6 +118,8 @@ def _guardrail_faults(guardrails: Sequence[Guardrail], srm_alpha: float) -> list
     for one in guardrails:
         if one.name in {"slow", "shift"} and not (one.limit and one.limit > 0):
             faults.append(f"guardrails: '{one.name}' needs a limit above 0")
+        if one.name not in {"slow", "shift"} and one.limit is not None:
+            faults.append(f"guardrails: '{one.name}' takes no limit; it compares with the control")
     spent = sum(one.alpha for one in guardrails)
     if spent > ALPHA_BUDGET + TOLERANCE:
         faults.append(f"guardrails: their alphas add up to {spent:g}; expected at most {ALPHA_BUDGET}")

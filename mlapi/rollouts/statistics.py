@@ -86,7 +86,8 @@ def srm_log_e(strata: Iterable[Counts]) -> float:
         for at, concentration in enumerate(CONCENTRATIONS):
             prior = concentration * shares
             log_e[at] += gammaln(concentration) - gammaln(concentration + counts.sum())
-            log_e[at] += float((gammaln(prior + counts) - gammaln(prior)).sum() - (counts * np.log(shares)).sum())
+            with np.errstate(divide="ignore", invalid="ignore"):  # shares of 0 and 1 bound the interval of a rate
+                log_e[at] += float((gammaln(prior + counts) - gammaln(prior)).sum() - (counts * np.log(shares)).sum())
     return _log_mean(log_e.tolist())
 
 

@@ -76,6 +76,12 @@ def test_watch_ends_with_the_rollout_and_says_how(run: Run, document: Document) 
     assert done.exit_code == 0
 
 
+def test_watch_fails_after_an_abort_so_that_what_follows_is_a_promotion(run: Run, document: Document) -> None:
+    document("rollout", "start", "prices", "2")
+    document("rollout", "abort", "prices")
+    assert run("rollout", "watch", "prices").exit_code == 1
+
+
 def test_watch_fails_after_a_rollback_and_waits_until_then(
     run: Run, document: Document, registry: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

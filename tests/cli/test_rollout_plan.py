@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mlapi.cli.main import cli
+from mlapi.cli.metric_option import metric_of
 from mlapi.errors import InvalidRequest
 
 
@@ -28,6 +29,14 @@ def test_the_same_as_json() -> None:
     assert answer["metric"] == "spend,continuous,mde=0.1,alpha=0.05,window=1d,mode=always_valid"
 
 
+def test_the_metric_of_a_number_has_its_cap_or_says_that_one_is_missing() -> None:
+    capped = run("--sd", "3.5", "--cap", "40", "--mde", "0.1", "--per-day", "5000")
+    metric = capped.stdout.split("--metric ")[1].split()[0]
+    assert metric_of(metric).cap == 40
+    assert "cap=VALUE" not in capped.stdout
+    assert run("--sd", "3.5", "--mde", "0.1", "--per-day", "5000").stdout.splitlines()[-2].endswith(",cap=VALUE")
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -39,6 +48,9 @@ def test_the_same_as_json() -> None:
         (["--mde", "0.1", "--per-day", "10", "--sd", "-1"], "--sd is -1"),
         (["--mde", "0.1", "--per-day", "10", "--sd", "1", "--window", "1w"], "--window is '1w'"),
         (["--mde", "0.1", "--per-day", "10", "--sd", "1", "--steps", "5%,100%"], "--steps: 100%"),
+        (["--mde", "0.1", "--per-day", "10", "--sd", "1", "--steps", "5%,1%"], "--steps: 1% after 5%"),
+        (["--mde", "0.1", "--per-day", "10", "--sd", "1", "--cap", "0"], "--cap is 0"),
+        (["--mde", "0.01", "--per-day", "10", "--rate", "0.1", "--cap", "9"], "--cap is 9"),
         (["--mde", "0.1", "--per-day", "10", "--sd", "1", "--alpha", "0.1", "--power", "0.9"],
          "is not planned; known are"),
     ],

@@ -71,6 +71,7 @@ def test_an_outcome_is_on_disk_when_it_is_acknowledged_and_counts_once(
     (CLICKS, {"value": 1, "metric": "revenue"}, "the metric of the rollout is clicks"),
     ({**CLICKS, "kind": "squared_error"}, {"value": 1}, "takes a label"),
     ({**CLICKS, "kind": "squared_error"}, {"label": "x"}, "a label that is a number"),
+    ({**CLICKS, "kind": "squared_error"}, {"label": True}, "a label that is a number"),
 ])  # fmt: skip
 def test_an_outcome_that_does_not_fit_is_named(
     client: FlaskClient, asked: Callable[..., str], metric: Any, outcome: Any, why: str,
@@ -105,11 +106,20 @@ def test_an_outcome_after_its_window_is_late(
     assert found["outcomes"][0]["status"] == "late"
 
 
+@pytest.mark.parametrize("odd", [
+    {}, None, 1, [], {"prediction_id": "x"}, {"prediction_id": "x", "value": 1, "label": 1}, {"value": 1},
+    {"prediction_id": "x", "value": "1"}, {"prediction_id": "x", "label": [1]}, {"prediction_id": 7, "value": 1},
+    {"prediction_id": "x", "value": 1, "more": 1}, {"prediction_id": "", "value": 1},
+])  # fmt: skip
+def test_one_odd_outcome_costs_the_others_nothing(client: FlaskClient, asked: Callable[..., str], odd: Any) -> None:
+    good = {"prediction_id": asked(), "value": 1}
+    _, found = tell(client, odd, good, odd)
+    assert [row["status"] for row in found["outcomes"]] == ["invalid", "accepted", "invalid"]
+    assert found["outcomes"][0]["why"]
+
+
 @pytest.mark.parametrize("body", [
-    {}, {"outcomes": []}, {"outcomes": [{}]}, {"outcomes": [{"prediction_id": "x"}]},
-    {"outcomes": [{"prediction_id": "x", "value": 1, "label": 1}]},
-    {"outcomes": [{"prediction_id": "x", "value": "1"}]},
-    {"outcomes": [{"prediction_id": "x", "label": [1]}]}, {"outcomes": [{"prediction_id": "x", "value": 1}], "more": 1},
+    {}, {"outcomes": []}, {"outcomes": {}}, {"outcomes": None}, {"outcomes": [{}], "more": 1},
 ])  # fmt: skip
 def test_a_body_that_is_no_batch_is_refused_whole(client: FlaskClient, body: Any) -> None:
     answer = client.post("/v1/outcomes", json=body)

@@ -10,6 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from mlapi.registry.publishing import publish
+
 FLOWER = [5.1, 3.5, 1.4, 0.2]
 BODY = {"instances": [FLOWER]}
 PREDICT = "/v1/models/iris:predict"
@@ -28,6 +30,13 @@ def client(app: Flask) -> FlaskClient:
     client = app.test_client()
     assert client.get("/v1/models").status_code == 200  # everything is started
     return client
+
+
+@pytest.fixture
+def _two_homes(app: Flask, registry_copy: Path, homes_model: Any, homes_rows: Any) -> None:
+    """Publish a second version of the regressor."""
+    publish(homes_model, "homes", sample=homes_rows, registry=registry_copy)
+    app.extensions["mlapi"].live.refresh()
 
 
 @pytest.fixture
@@ -265,10 +274,30 @@ def test_while_the_registry_is_away_the_status_is_what_was_last_heard(
         assert client.post(order, json={}).status_code == 503, order
 
 
+@pytest.mark.parametrize(("order", "why"), [
+    ({"model": "homes", "metric": {"kind": "accuracy"}}, "no classes, of which accuracy is; try squared_error"),
+    ({"model": "homes", "metric": {"kind": "log_loss"}}, "no classes, of which log_loss is; try squared_error"),
+    ({"model": "iris", "shadow": {"segments": ["petal"]}}, "no column 'petal'; it has input-0"),
+    ({"model": "iris", "keys": ["header:X Y"]}, "entry 0 is no source"),
+    ({"model": "iris", "keys": ["header:X\r\nY"]}, "entry 0 is no source"),
+    ({"model": "iris", "keys": ["field:a", "field:a..b"]}, "entry 1 is no source"),
+    ({"model": "iris", "guardrails": [{"name": "errors", "limit": 5}]}, "'errors' takes no limit"),
+    ({"model": "iris", "metric": {"kind": "binary", "max_samples": 9}}, "none for a mode that may be looked at"),
+    ({"model": "iris", "plan": [{"weight": 0.1}, {"weight": 1}]}, "step 1: at a weight of 1 no control is left"),
+])  # fmt: skip
+@pytest.mark.usefixtures("_two_homes")
+def test_what_cannot_be_known_or_does_nothing_is_refused(
+    client: FlaskClient, order: dict[str, Any], why: str,
+) -> None:
+    metric = {"metric": {"name": "m", "mde": 0.1, **order["metric"]}} if "metric" in order else {}
+    answer = client.post("/v1/rollouts", json={"candidate": "2", "control": "1", **order, **metric})
+    assert (answer.status_code, why in answer.get_json()["error"]) == (400, True), answer.data
+
+
 def test_a_shadow_answers_nobody_and_its_comparison_has_the_pairs(
     client: FlaskClient, app: Flask, begin: Callable[..., str],
 ) -> None:
-    shadow = {"rate": 1.0, "core_share": 1.0, "tolerance": 0.5, "segments": ["petal"]}
+    shadow = {"rate": 1.0, "core_share": 1.0, "tolerance": 0.5, "segments": ["input-0"]}
     rollout = begin(plan=None, shadow=shadow)
     told = client.get(f"/v1/rollouts/{rollout}").get_json()
     assert (told["shadow"], told["plan"], told["weight"]) == (shadow, [], 0.0)

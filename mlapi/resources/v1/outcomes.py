@@ -32,7 +32,9 @@ class Told(Resource):
     def post(self) -> Response:
         """Write them down and return a receipt for each, in order."""
         told = outcomes.load(read_body(self._limit))
-        receipts = self._desk.take([Outcome(one.prediction_id, one.value, one.label, one.metric) for one in told])
+        fit = [Outcome(one.prediction_id, one.value, one.label, one.metric) for one in told if not isinstance(one, str)]
+        taken = iter(self._desk.take(fit))
+        receipts = [Receipt("invalid", one) if isinstance(one, str) else next(taken) for one in told]
         return document(_RECEIPTS, _receipts(receipts), ACCEPTED)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from mlapi.errors import InvalidRequest
 from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import checked
 from mlapi.schemas.members import Answer, Strict, Whole
@@ -87,10 +88,28 @@ class Receipts(Answer):
     invalid = Whole(required=True)
 
 
-def load(data: bytes) -> list[OutcomeOrder]:
-    """Return the outcomes in a body; raises InvalidRequest with every fault by its path."""
-    orders: list[OutcomeOrder] = checked(_OUTCOMES, jsonbody.decode(data))["outcomes"]
-    return orders
+class _Batch(Strict):
+    """The batch around the outcomes, each of which is judged by itself."""
+
+    outcomes = fields.List(fields.Raw(allow_none=True), required=True, validate=validate.Length(1, MOST))
 
 
-_OUTCOMES = Outcomes()
+def load(data: bytes) -> list[OutcomeOrder | str]:
+    """Return the outcomes in a body, and of each that is none what is wrong with it.
+
+    So one odd row costs the others nothing. Raises InvalidRequest where the body is no batch.
+    """
+    return [_one(row) for row in checked(_BATCH, jsonbody.decode(data))["outcomes"]]
+
+
+def _one(row: Any) -> OutcomeOrder | str:  # noqa: ANN401 (decoded JSON)
+    if not isinstance(row, dict):
+        return "expected an object with prediction_id, and value or label"
+    try:
+        order: OutcomeOrder = checked(_OUTCOME, row)
+    except InvalidRequest as error:
+        return "; ".join(error.faults)
+    return order
+
+
+_BATCH, _OUTCOME = _Batch(), Outcome()
