@@ -34,7 +34,7 @@ def test_the_drawing_moves_in_place_and_its_last_state_stays(document: Document,
     finally:
         process.kill()
         os.close(ours)
-    assert process.wait() == 0
+    assert process.wait() == 1
     last = ESCAPE.sub("", MOVED_UP.split(shown)[-1])
     assert f"rollout {started['id']}" in last
     assert "aborted" in last
