@@ -42,8 +42,8 @@ class Segments:
 
     def append(self, lines: bytes, *, sync: bool = True) -> None:
         """Append whole lines; with `sync` all so far survive the machine when this returns. Raises OSError."""
-        is_old = self._clock() - self._since > OLDEST_SECONDS
-        if self._descriptor is not None and (is_old or self._size > self._largest):
+        is_done = self._clock() - self._since > OLDEST_SECONDS or self._size > self._largest
+        if self._descriptor is not None and (is_done or self._is_deleted(self._descriptor)):
             self.seal()
         if self._descriptor is None:
             self._begin()
@@ -67,6 +67,11 @@ class Segments:
             os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):  # its rollout is gone
             self._path.rename(self._path.with_suffix(SEALED))
+
+    @staticmethod
+    def _is_deleted(descriptor: int) -> bool:
+        """Tell whether nobody can read what is written there: somebody has removed the file."""
+        return os.fstat(descriptor).st_nlink == 0
 
     @property
     def _path(self) -> Path:

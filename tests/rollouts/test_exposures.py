@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,17 @@ def test_a_registry_that_is_gone_is_not_begun_anew(log: ExposureLog, event: Even
     log.observe(event())
     log.write()
     assert (len(lines(tmp_path)), log.dropped) == (1, 1)
+
+
+def test_what_comes_after_somebody_removed_the_files_is_in_files_again(
+    log: ExposureLog, event: Event, tmp_path: Path,
+) -> None:
+    """As where a registry is deleted and restored."""
+    for _ in range(2):
+        log.observe(event())
+        log.write()
+        assert len(lines(tmp_path)) == 1
+        shutil.rmtree(tmp_path / "iris" / "rollouts" / "ro_test" / "exposures")
 
 
 def test_pinned_requests_and_those_of_no_rollout_leave_none(log: ExposureLog, event: Event, tmp_path: Path) -> None:
