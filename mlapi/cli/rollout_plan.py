@@ -102,8 +102,9 @@ def _ramp(text: str) -> list[Exposure]:
 
 
 def _metric(planned: Planned, name: str, kind: str, window: str, cap: float | None) -> str:
-    parts = [name, kind, f"mde={planned.mde:g}", f"alpha={planned.alpha:g}", f"window={window}", f"mode={planned.mode}"]
-    parts += [] if cap is None else [f"cap={cap:g}"]
+    settings = {"mde": f"{planned.mde:.15g}", "alpha": f"{planned.alpha:g}", "window": window, "mode": planned.mode}
+    parts = [name, kind, *(f"{setting}={value}" for setting, value in settings.items())]
+    parts += [] if cap is None else [f"cap={cap:.15g}"]
     return ",".join(parts + [f"max_samples={planned.tuned:.0f}"] * (planned.mode == "bounded"))
 
 

@@ -29,7 +29,7 @@ class Catalogue:
         self.residents = Residents(room)
         self.refused: dict[Key, VersionStatus] = {}
         self._unloaded: frozenset[str] = frozenset()
-        self._comebacks = 0
+        self.comebacks = 0
         self._touched: set[str] = set()
         self._gate = threading.Lock()
 
@@ -52,12 +52,13 @@ class Catalogue:
         The refused ones, which may have been mended; and those in memory, where the registry was gone and is back:
         it may be another one.
         """
-        looked, was = dict(self.refused), self._comebacks
-        self._comebacks = comebacks
-        if comebacks != was:
+        looked = dict(self.refused)
+        if comebacks != self.comebacks:
             held = {key: self.snapshot.status(key) for key in self.residents.all()}
             looked |= {key: status for key, status in held.items() if status is not None}
-        return [key for key, status in looked.items() if status.fingerprint != fingerprint(*key)]
+        found = [key for key, status in looked.items() if status.fingerprint != fingerprint(*key)]
+        self.comebacks = comebacks
+        return found
 
     def take(self, head: bytes, shelves: Mapping[str, Shelf], mended: Iterable[Key] = ()) -> set[str]:
         """Take up what the disk holds, and that refused versions were mended; return the models that changed."""

@@ -15,7 +15,7 @@ class Head:
     """Remembers the last HEAD that was read; `comebacks` counts how often it was gone, or may be another registry's."""
 
     def __init__(self) -> None:
-        self.known = b""
+        self.known, self._before = b"", b""
         self.is_gone = False
         self.comebacks = 0
 
@@ -33,9 +33,12 @@ class Head:
                 self.is_gone = True
                 raise RegistryGone from error
             return b""
-        if self.is_gone or (found != self.known and generation(found) <= generation(self.known)):
-            self.comebacks += 1  # of two publishers at once as well: then memory is compared for nothing
-        self.known, self.is_gone = found or self.known, False
+        if found and (self.is_gone or found != self._before):  # else another thread was faster with the next one
+            if self.is_gone or (found != self.known and generation(found) <= generation(self.known)):
+                self.comebacks += 1  # of two publishers at once as well: then memory is compared for nothing
+            if found != self.known:
+                self.known, self._before = found, self.known
+        self.is_gone = False
         return found
 
 

@@ -27,7 +27,7 @@ RESCAN_SECONDS = 10.0
 EAGER_MODELS = 64
 """As many models, at most, have their default loaded at the start; in a larger registry the labelled ones have."""
 
-LOADING = "it is being loaded"
+LOADING, UNREAD = "it is being loaded", "the registry cannot be read; what is loaded answers"
 
 log = logging.getLogger("mlapi.registry")
 
@@ -50,8 +50,7 @@ class LiveRegistry:
         self._catalogue = Catalogue(room)
         self._supply = Supply(store, largest, plans=plans)
         self._arrivals, self.residents = Arrivals(self._arrive), self._catalogue.residents
-        self._warm: set[str] = set()
-        self._unsettled: set[str] = set()
+        self._warm, self._unsettled = set[str](), set[str]()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._handover = Handover(store, plans=plans)
         self._started_in: int | None = None
@@ -173,7 +172,7 @@ class LiveRegistry:
             try:
                 self._refresh(whole=False)
             except (OSError, RegistryError) as error:
-                log.warning("the registry cannot be read; what was read before answers", extra={"error": str(error)})
+                log.warning(UNREAD, extra={"error": str(error)})
                 self._settle()
             self._started_in = os.getpid()
             states = [status.state for model in self.models() for status in model.versions.values()]
@@ -232,14 +231,15 @@ class LiveRegistry:
             quiet_for += self._poll_seconds
             try:
                 whole, known = quiet_for >= RESCAN_SECONDS, self._catalogue.snapshot.head
-                if whole or self._store.head() != known:
+                if self._store.head() != known or whole or self._store.seen.comebacks != self._catalogue.comebacks:
                     with self._lock:
                         self._refresh(whole=whole)
                     quiet_for = 0.0
                 reachable = True
-            except (OSError, RegistryError) as error:
+            except Exception as error:
                 if reachable:  # once, not twice a second
-                    log.warning("the registry cannot be read; what is loaded answers", extra={"error": str(error)})
+                    is_odd = not isinstance(error, OSError | RegistryError)
+                    log.warning(UNREAD, extra={"error": str(error)}, exc_info=is_odd)
                 reachable = False
             self._catalogue.make_room(self._supply.size)
             self._let_go()
@@ -247,8 +247,8 @@ class LiveRegistry:
     def _refresh(self, *, whole: bool = True, settle: bool = True) -> None:
         """Take out what is gone and note what is new, then bring in what must answer at once."""
         head, shelves = self._store.head(), self._survey.look(whole=whole)
-        self._store.head()  # a disk that went meanwhile looks as if all was deleted
         changed = self._catalogue.changed(self._store.fingerprint, self._store.seen.comebacks)
+        self._store.head()  # a disk that went meanwhile looks as if all was deleted
         self._supply.unparse(changed)
         self._unsettled |= self._catalogue.take(head, shelves, changed)
         self._let_go()

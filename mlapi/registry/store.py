@@ -20,7 +20,8 @@ from mlapi.errors import (
     VersionNotFound,
     VersionRefused,
 )
-from mlapi.registry import durable, head, manifest, plainfile
+from mlapi.registry import durable, manifest, plainfile
+from mlapi.registry import head as heads
 from mlapi.registry.head import Head
 from mlapi.registry.manifest import Manifest, ManifestError
 from mlapi.registry.names import check_label, check_name, is_name, version_number
@@ -164,8 +165,8 @@ class Store:
     def touch(self) -> None:
         """Change HEAD, so that readers look again. Its random part makes racing writers visible."""
         with durable.storage("writing the registry's HEAD"):
-            following = head.generation(self.head()) + 1
-            durable.replace(self.root / head.FILE, f"{following} {secrets.token_hex(8)}\n".encode())
+            following = heads.generation(self.head()) + 1
+            durable.replace(self.root / heads.FILE, f"{following} {secrets.token_hex(8)}\n".encode())
 
     def add(self, draft: Manifest, files: Sequence[tuple[str, bytes]]) -> Manifest:
         """Write a version under the next free number and return its manifest; only then is it there.
@@ -174,9 +175,9 @@ class Store:
         PublishRefused where the manifest cannot be written, StorageFailed where a file cannot.
         """
         with durable.storage(f"publishing '{draft.name}'"):
-            folder = self.folder(draft.name)
+            folder, head = self.folder(draft.name), self.head()
             durable.make_folder(folder)
-            if not self.head():  # nobody has finished a change of this registry yet
+            if not head:  # nobody has finished a change of this registry yet
                 durable.anchor(self.root)
             durable.collect(self.root)
             durable.collect(folder)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from mlapi.errors import VersionRefused
+from mlapi.errors import RegistryGone, VersionRefused
 from mlapi.registry import loading
 from mlapi.registry.loading import LoadedModel
 from mlapi.registry.residents import Key
@@ -64,13 +64,22 @@ class Supply:
             loaded = loaded or self._read(key, held)
             loaded.prove()
         except VersionRefused as error:
-            log.warning("version refused", extra={**about, "reason": error.reason})
-            return VersionStatus(key[1], "UNAVAILABLE", error.reason, None, fingerprint)
+            reason = self._reason(error)
+            log.warning("version refused", extra={**about, "reason": reason})
+            return VersionStatus(key[1], "UNAVAILABLE", reason, None, fingerprint)
         except (Exception, SystemExit) as error:
             log.exception("version refused", extra=about)
             reason = f"loading it failed ({type(error).__name__})"
             return VersionStatus(key[1], "UNAVAILABLE", reason, None, fingerprint)
         return VersionStatus(key[1], "READY", "", loaded, fingerprint)
+
+    def _reason(self, error: VersionRefused) -> str:
+        """Return why a version is refused: where all of the registry is gone, that is why."""
+        try:
+            self._store.head()
+        except RegistryGone as gone:
+            return str(gone)
+        return error.reason
 
     def inspected(self, key: Key) -> VersionStatus:
         """Return the status of a version that is on disk only: refused where its manifest or a file's size is wrong.
@@ -94,7 +103,8 @@ class Supply:
 
     def unparse(self, keys: Collection[Key]) -> None:
         """Let go of what was parsed before of versions that are others now."""
-        self._parsed = {key: loaded for key, loaded in self._parsed.items() if key not in keys}
+        for key in keys:
+            self._parsed.pop(key, None)
 
     def forget_but(self, keys: Collection[Key]) -> None:
         """Let go of all shared versions but these."""

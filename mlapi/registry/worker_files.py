@@ -188,9 +188,9 @@ class WorkerFiles:
 
     def _join(self, found: Joined, rows: Iterable[Any], is_wanted: Callable[[Section], bool]) -> None:
         for name, key, numbers in rows:
-            section, known = self._sections[name], found.setdefault(name, {})
-            if is_wanted(section):
-                _add(known, section, tuple(key), numbers)
+            section = self._sections.get(name)
+            if section is not None and is_wanted(section):
+                _add(found.setdefault(name, {}), section, tuple(key), numbers)
 
     def _regrouped(self, found: Joined) -> Joined:
         regrouped: Joined = {}
@@ -233,9 +233,16 @@ def _document(path: Path) -> dict[str, Any]:
     """Return what stands in a file; nothing where it is not there, or no more, or was damaged by somebody."""
     with contextlib.suppress(FileNotFoundError, ValueError):
         known = json.loads(path.read_bytes())
-        if isinstance(known, dict) and known.keys() == NOTHING.keys():
+        if isinstance(known, dict) and known.keys() == NOTHING.keys() and _is_whole(**known):
             return known
     return dict(NOTHING)
+
+
+def _is_whole(of: Any, at: Any, rows: Any) -> bool:  # noqa: ANN401 (decoded JSON)
+    """Tell whether a file is one that a worker wrote, as far as it is read."""
+    return isinstance(of, list) and isinstance(at, float | int) and isinstance(rows, list) and all(
+        isinstance(row, list) and list(map(type, row)) == [str, list, list] for row in rows
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

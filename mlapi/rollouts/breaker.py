@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from mlapi.errors import GivenUp
 from mlapi.inference.values import Assignment, InferenceEvent
 from mlapi.rollouts.document import CANDIDATE
 
@@ -31,7 +32,9 @@ class Breaker:
         self._tripped: set[str] = set()
 
     def observe(self, event: InferenceEvent) -> None:
-        """Note whether the candidate failed, where it was assigned."""
+        """Note whether the candidate failed, where it was assigned; of one that hangs nobody knows whether both do."""
+        if isinstance(event.error, GivenUp):
+            return
         for assignment in event.assignments:
             if assignment.arm == CANDIDATE:
                 self._note(assignment)

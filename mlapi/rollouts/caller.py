@@ -20,7 +20,8 @@ class Ticket:
     __slots__ = ("_left", "decided")
 
     def __init__(self) -> None:
-        self.decided: tuple[Target, Assignment] | None = None
+        self.decided: tuple[Target, Assignment, int] | None = None
+        """What was asked and what was decided, and when, in ns of the data plane's clock."""
         self._left = [True]
 
     def take(self) -> bool:

@@ -42,7 +42,8 @@ class Generations:
         try:
             return tuple(path.name for path in (self.store.folder(model) / FOLDER).iterdir() if ID.fullmatch(path.name))
         except FileNotFoundError:
-            self.store.head()  # raises where all of the registry is gone
+            if not self.store.folder(model).is_dir():
+                self.store.head()  # raises where all of the registry is gone
             return ()
 
     def latest(self, model: str, rollout_id: str) -> Rollout:
@@ -82,14 +83,12 @@ class Generations:
             held = self.current(model)
         except (OSError, RegistryError):  # who follows the rollouts says so
             return ()
-        if held is None:
-            return ()
-        return (held.control, held.candidate) if held.is_active else (held.default,)
+        return _answering(held)
 
     def require_unused(self, model: str, version: int) -> None:
         """Raise RolloutConflict where the rollout in force gives requests to a version, or may do so again."""
         held = self.current(model)
-        if held is None or version not in self.answering(model):
+        if held is None or version not in _answering(held):
             return
         what = "end it first" if held.is_active else "start another one or release it first"
         raise RolloutConflict(f"version {version} of model '{model}' is served by the rollout '{held.id}'; {what}")
@@ -142,6 +141,12 @@ class Generations:
             return _read(self.folder(rollout.model, rollout.id) / SECRET)
         except (PermissionError, FileNotFoundError):
             return None
+
+
+def _answering(held: Rollout | None) -> tuple[int, ...]:
+    if held is None:
+        return ()
+    return (held.control, held.candidate) if held.is_active else (held.default,)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Literal
 
 import orjson
 
-from mlapi.errors import InvalidRequest, RegistryError, RolloutNotWritten
+from mlapi.errors import InvalidRequest, RegistryError, RegistryGone, RolloutNotWritten
 from mlapi.registry.segments import Segments
 from mlapi.rollouts import prediction_id
 from mlapi.rollouts.counters import worker_name
@@ -111,9 +111,10 @@ class Outcomes:
 
     def _rollout(self, tag: bytes) -> tuple[Rollout, bytes]:
         if tag not in self._rollouts and self._clock() - self._looked > LOOK_SECONDS:
-            self._looked = self._clock()
             for model in self._generations.store.folders():
                 self._learn(model)
+            self._generations.store.head()  # raises where the disk went meanwhile: then nothing is known of the id
+            self._looked = self._clock()
         if tag not in self._rollouts:
             raise InvalidRequest(["the prediction id was given by no rollout of this registry"])
         return self._rollouts[tag]
@@ -124,6 +125,8 @@ class Outcomes:
                 secret = self._generations.secret(rollout)
                 if secret is not None:
                     self._rollouts[prediction_id.tag_of(rollout.id)] = rollout, secret
+        except RegistryGone:
+            raise
         except (OSError, RegistryError) as error:  # one that is damaged must not cost the others their outcomes
             log.warning("a rollout cannot be read", extra={"model": model, "error": str(error)})
 

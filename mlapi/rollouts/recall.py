@@ -29,7 +29,7 @@ class Recall:
         """Keep what was read under this HEAD; a folder that cannot be written is the counters' to report."""
         known = sorted((one for one in rollouts), key=lambda one: one.model)
         data = json.dumps({"head": head.decode("latin-1"), "rollouts": [document.dumps(one).decode() for one in known]})
-        if data.encode() != self._kept:
+        if data.encode() != self._kept or not self._path.exists():
             with contextlib.suppress(OSError):
                 durable.swap(self._path, data.encode())
                 self._kept = data.encode()

@@ -174,7 +174,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             job.abandoned = True
             sentence = f"no answer within {self._deadline:g} seconds; the request was given up"
             self._refuse(job.connection, 504, sentence)
-            self._plane.give_up(job.ticket, round((now - job.submitted) * 1e9))
+            self._plane.give_up(job.ticket)
 
     def _accept(self, listener: socket.socket, heads: Heads, context: Any) -> None:  # noqa: ANN401 (an SSLContext or None)
         """Take a few connections; the others may go to another process, which then has less to do."""

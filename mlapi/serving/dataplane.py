@@ -89,7 +89,7 @@ class DataPlane:
                 response = _answer(loaded, request, watch)
             else:
                 if caller.ticket is not None:
-                    caller.ticket.decided = target, treatment.assignment
+                    caller.ticket.decided = target, treatment.assignment, self._clock()
                 response = _treated(treatment, request, watch)
             answer = dump(response, request)
         except Exception as error:
@@ -100,14 +100,15 @@ class DataPlane:
         self._observe(watch.event(target, response, None))
         return answer
 
-    def give_up(self, ticket: Ticket, took_ns: int) -> None:
+    def give_up(self, ticket: Ticket) -> None:
         """Tell those who watch rollouts of a request that waits for its model no longer: for them it has failed.
 
         They hear of nothing else: a model that hangs would never be told of.
         """
         if ticket.decided is not None and ticket.take():
-            target, assignment = ticket.decided
-            late = InferenceEvent(target, None, 0, 0, took_ns, 0, None, GivenUp(LATE), assignments=(assignment,))
+            target, assignment, since = ticket.decided
+            took = self._clock() - since
+            late = InferenceEvent(target, None, 0, 0, took, 0, None, GivenUp(LATE), assignments=(assignment,))
             self._tell(self._of_rollouts, late)
 
     def exchange_ready(self, asked: Sequence[Asked]) -> list[Answered | None]:

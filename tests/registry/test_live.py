@@ -17,6 +17,7 @@ from mlapi.registry.live import LiveRegistry
 from mlapi.registry.manifest import Manifest
 from mlapi.registry.publishing import publish_model
 from mlapi.registry.store import Store
+from tests.server.conftest import until
 
 Add = Callable[..., Manifest]
 LINE = Target("line")
@@ -450,7 +451,67 @@ def test_a_process_that_begins_while_the_registry_is_gone_answers_with_what_was_
     live.start()
     live.stop()
     assert (version(live), live.is_ready()) == (1, True)
-    assert "the registry cannot be read; what was read before answers" in caplog.messages
+    assert "the registry cannot be read; what is loaded answers" in caplog.messages
     with pytest.raises(RegistryGone):
         live.preload()  # as SIGHUP has it
     assert version(live) == 1
+
+
+def test_a_version_that_was_asked_for_while_the_disk_was_gone_answers_as_soon_as_it_is_back(
+    add: Add, store: Store,
+) -> None:
+    add()
+    add()
+    live = LiveRegistry(store, poll_seconds=0.01)
+    live.start()
+    assert version(live) == 2
+    store.root.rename(store.root.with_name("away"))
+    with pytest.raises(ModelNotReady, match="the registry cannot be reached"):
+        live.get(Target("line", 1))
+    store.root.with_name("away").rename(store.root)
+    assert until(lambda: live.model("line").versions[1].state == "READY", within=5)
+    assert version(live, Target("line", 1)) == 1
+    live.stop()
+
+
+def test_a_disk_that_goes_again_while_memory_is_compared_with_it_takes_nothing_from_memory(
+    add: Add, store: Store, live: LiveRegistry, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add()
+    live.refresh()
+    before, away = live.get(LINE), store.root.with_name("away")
+    store.root.rename(away)
+    with pytest.raises(RegistryGone):
+        live.refresh()
+    away.rename(store.root)
+
+    def goes(*_: Any) -> tuple[object, ...]:
+        if store.root.exists():
+            store.root.rename(away)
+        return ()
+
+    monkeypatch.setattr(Store, "fingerprint", goes)
+    with pytest.raises(RegistryGone):
+        live.refresh()
+    assert live.get(LINE) is before
+
+
+def test_whatever_goes_wrong_in_following_it_is_told_once_and_goes_on(
+    add: Add, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    add()
+    live = LiveRegistry(store, poll_seconds=0.01)
+    live.start()
+    looks: list[int] = []
+
+    def breaks(_: Store) -> bytes:
+        looks.append(1)
+        raise RuntimeError("odd")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "head", breaks)
+        assert until(lambda: len(looks) > 3, within=5)
+    add()
+    assert until(lambda: version(live) == 2, within=5)
+    live.stop()
+    assert caplog.messages.count("the registry cannot be read; what is loaded answers") == 1

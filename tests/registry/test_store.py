@@ -17,6 +17,7 @@ from mlapi.errors import (
     LabelNotFound,
     ModelNotFound,
     RegistryError,
+    RegistryGone,
     VersionInUse,
     VersionNotFound,
     VersionRefused,
@@ -348,3 +349,16 @@ def test_the_fingerprint_changes_with_any_file(add: Add, store: Store, tamper: S
         prints.add(store.fingerprint("line", 1))
     assert len(prints) == 4
     assert store.fingerprint("line", 9) == ()
+
+
+def test_nothing_is_written_below_a_disk_that_is_gone(add: Callable[..., Manifest], store: Store) -> None:
+    add()
+    assert store.head()
+    away = store.root.with_name("away")
+    store.root.rename(away)
+    store.root.mkdir()
+    with pytest.raises(RegistryGone):
+        store.head()
+    with pytest.raises(RegistryGone):
+        store.add(Store(away).manifest("line", 1), [])
+    assert list(store.root.iterdir()) == []

@@ -192,7 +192,11 @@ def test_counts_that_could_not_be_written_are_told_and_written_when_there_is_roo
     assert files.totals().of("count") == {("a", 1): [1, 10]}
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"of": []}', b"\xff"])
+@pytest.mark.parametrize("damage", [
+    b"", b"{", b"[]", b"null", b'{"of": []}', b"\xff", b'{"of": [], "at": "x", "rows": []}',
+    b'{"of": [], "at": 1, "rows": [["count", "a"]]}', b'{"of": [], "at": 1, "rows": [["unknown", ["a"], [1]]]}',
+    b'{"of": [], "at": 1, "rows": [7]}', b'{"of": [], "at": 1, "rows": {}}',
+])  # fmt: skip
 @pytest.mark.parametrize("name", [ENDED, "counters-1-aaaaaaaa.json", "counters-x.json", f"counters-{10**30}-a.json"])
 def test_a_damaged_file_counts_for_nothing(workers: list[Worker], tmp_path: Path, name: str, damage: bytes) -> None:
     (tmp_path / name).write_bytes(damage)

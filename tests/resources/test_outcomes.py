@@ -106,6 +106,18 @@ def test_an_outcome_after_its_window_is_late(
     assert found["outcomes"][0]["status"] == "late"
 
 
+def test_while_the_registry_is_gone_no_outcome_is_called_invalid_that_it_might_know(
+    client: FlaskClient, asked: Callable[..., str], app: Flask, registry_copy: Path,
+) -> None:
+    name = asked()
+    app.extensions["mlapi"].outcomes._rollouts.clear()  # as in a worker that was not told of any yet
+    app.extensions["mlapi"].outcomes._looked = float("-inf")
+    registry_copy.rename(registry_copy.with_name("away"))
+    assert [tell(client, {"prediction_id": name, "value": 1})[0] for _ in range(3)] == [503, 503, 503]
+    registry_copy.with_name("away").rename(registry_copy)
+    assert tell(client, {"prediction_id": name, "value": 1})[1]["accepted"] == 1
+
+
 @pytest.mark.parametrize("odd", [
     {}, None, 1, [], {"prediction_id": "x"}, {"prediction_id": "x", "value": 1, "label": 1}, {"value": 1},
     {"prediction_id": "x", "value": "1"}, {"prediction_id": "x", "label": [1]}, {"prediction_id": 7, "value": 1},

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mlapi.errors import ModelFailed
+from mlapi.errors import GivenUp, ModelFailed
 from mlapi.inference.values import InferenceEvent
 from mlapi.rollouts.breaker import Breaker
 
@@ -15,6 +15,12 @@ def tripped_by(events: list[InferenceEvent]) -> list[tuple[str, int]]:
     for one in events:
         breaker.observe(one)
     return trips
+
+
+def test_requests_that_were_given_up_are_neither_failures_nor_answers(event: Event) -> None:
+    failed, late = [event(fell_back=True)], [event(error=GivenUp("late"))]
+    assert tripped_by(failed * 4 + late * 40) == []
+    assert tripped_by(failed * 4 + late * 40 + failed) == [("ro_test", 5)]
 
 
 def test_five_failures_trip_it_once(event: Event) -> None:

@@ -79,19 +79,19 @@ def test_the_candidate_answers_whom_it_was_given(live: LiveRegistry) -> None:
     assert (found.arm, found.served, found.fell_back) == ("candidate", "candidate", False)
 
 
-def given_up(live: LiveRegistry, decided: tuple[Target, Assignment] | None) -> tuple[Ticket, list[InferenceEvent]]:
+def given_up(live: LiveRegistry, decided: tuple[Target, Assignment, int] | None) -> tuple[Ticket, list[InferenceEvent]]:
     """Have a request given up of which so much was decided; return its ticket and what those of rollouts were told."""
     told: list[InferenceEvent] = []
-    ticket, plane = Ticket(), DataPlane(live, live.get, of_rollouts=[told.append])
+    ticket, plane = Ticket(), DataPlane(live, live.get, of_rollouts=[told.append], clock=lambda: 12_000)
     ticket.decided = decided
     for _ in range(2):
-        plane.give_up(ticket, 5_000)
+        plane.give_up(ticket)
     return ticket, told
 
 
 def test_a_request_that_is_given_up_is_an_error_of_its_arm_and_told_once(live: LiveRegistry) -> None:
     _, (event,) = exchange(live, 1.0)
-    ticket, (late,) = given_up(live, (event.target, event.assignments[0]))
+    ticket, (late,) = given_up(live, (event.target, event.assignments[0], 7_000))
     assert (type(late.error), late.model_ns, late.assignments) == (GivenUp, 5_000, event.assignments)
     assert not ticket.take()
 
