@@ -514,4 +514,6 @@ def test_whatever_goes_wrong_in_following_it_is_told_once_and_goes_on(
     add()
     assert until(lambda: version(live) == 2, within=5)
     live.stop()
-    assert caplog.messages.count("the registry cannot be read; what is loaded answers") == 1
+    told = [one.thread for one in caplog.records if one.message.startswith("the registry cannot be read")]
+    assert told
+    assert len(told) == len(set(told))  # each process once; others may follow registries beside this test

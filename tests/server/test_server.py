@@ -304,7 +304,8 @@ def test_a_large_plan_of_trees_published_later_is_mapped_by_the_workers_there_ar
             break
     assert answers[-20:] == [200] * 20
     assert set(_workers(server)) == before
-    assert max(_private_kb(pid) for pid in _workers(server)) < 80_000
+    # pages that one worker alone has looked at yet are still its own: the other may be slower to load
+    assert until(lambda: max(_private_kb(pid) for pid in _workers(server)) < 80_000)
 
 
 def test_a_version_that_is_neither_default_nor_labelled_is_loaded_when_it_is_asked_for(
