@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlapi.config import Config
 from mlapi.explain.explainers import Explainers
@@ -18,7 +19,7 @@ from mlapi.registry.orders import Orders
 from mlapi.registry.residents import half_of_memory
 from mlapi.registry.run import folder_of_run
 from mlapi.registry.store import Store
-from mlapi.registry.worker_files import WorkerFiles
+from mlapi.registry.worker_files import Source, WorkerFiles
 from mlapi.rollouts.bookkeeper import Bookkeeper
 from mlapi.rollouts.breaker import Breaker
 from mlapi.rollouts.controller import Controller
@@ -143,13 +144,19 @@ def build_services(config: Config, observers: Sequence[Observer] = ()) -> Servic
          metrics.REQUESTS: lambda: requests.all_dropped, metrics.OBSERVERS: lambda: plane.failed_observations},
         {metrics.LOADED: lambda: live.residents.size},
     )  # fmt: skip
-    files = WorkerFiles(shared, metrics.SECTIONS)
-    for source in (statistics, traffic, process, Measured(router, counters, controller, rollouts)):
-        files.add(source)
+    files = _files(shared, (statistics, traffic, process, Measured(router, counters, controller, rollouts)))
     return Services(
         config, store, live, plane, repository, files, traffic, process, Metrics(files, live, router), follower,
         explainers, router, desk, rollouts, controller, exposures, Outcomes(generations), lines, shadower, requests,
     )
+
+
+def _files(folder: Path, sources: Sequence[Source]) -> WorkerFiles:
+    """The files in `folder` that hold what the `sources` count in each worker."""
+    files = WorkerFiles(folder, metrics.SECTIONS)
+    for source in sources:
+        files.add(source)
+    return files
 
 
 def _require_ready(live: LiveRegistry, target: Target) -> None:

@@ -18,6 +18,7 @@ ALPHA_BUDGET = 0.05
 SOURCE = re.compile(r"header:[A-Za-z0-9!#$%&'*+.^_`|~-]+|field:[^.\x00-\x1f]+(\.[^.\x00-\x1f]+)*")
 """A header by a name that one may have (RFC 9110, section 5.6.2), or a member of the body by its path."""
 
+LIMITED = ("slow", "shift")
 TOLERANCE = 1e-9
 UNDIVIDED = "at a weight of 1 no control is left to compare with; leave it out: the last step is followed by promotion"
 
@@ -116,9 +117,9 @@ def _guardrail_faults(guardrails: Sequence[Guardrail], srm_alpha: float) -> list
     names = [one.name for one in guardrails]
     faults += [f"guardrails: '{name}' stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
     for one in guardrails:
-        if one.name in {"slow", "shift"} and not (one.limit and one.limit > 0):
+        if one.name in LIMITED and not (one.limit and one.limit > 0):
             faults.append(f"guardrails: '{one.name}' needs a limit above 0")
-        if one.name not in {"slow", "shift"} and one.limit is not None:
+        if one.name not in LIMITED and one.limit is not None:
             faults.append(f"guardrails: '{one.name}' takes no limit; it compares with the control")
     spent = sum(one.alpha for one in guardrails)
     if spent > ALPHA_BUDGET + TOLERANCE:

@@ -27,12 +27,12 @@ class Recall:
 
     def keep(self, head: bytes, rollouts: Iterable[Rollout]) -> None:
         """Keep what was read under this HEAD; a folder that cannot be written is the counters' to report."""
-        known = sorted((one for one in rollouts), key=lambda one: one.model)
-        data = json.dumps({"head": head.decode("latin-1"), "rollouts": [document.dumps(one).decode() for one in known]})
-        if data.encode() != self._kept or not self._path.exists():
+        known = [document.dumps(one).decode() for one in sorted(rollouts, key=lambda one: one.model)]
+        data = json.dumps({"head": head.decode("latin-1"), "rollouts": known}).encode()
+        if data != self._kept or not self._path.exists():
             with contextlib.suppress(OSError):
-                durable.swap(self._path, data.encode())
-                self._kept = data.encode()
+                durable.swap(self._path, data)
+                self._kept = data
 
     def read(self) -> tuple[bytes, tuple[Rollout, ...]]:
         """Return the HEAD and the rollouts that were kept last; empty where there are none."""

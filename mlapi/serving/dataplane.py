@@ -55,7 +55,8 @@ class DataPlane:
     ) -> None:
         self.live = live
         self._route, self._treat = route, treat
-        self._observers, self._of_rollouts, self._all = observers, of_rollouts, (*observers, *of_rollouts)
+        self._observers, self._of_rollouts = tuple(observers), tuple(of_rollouts)
+        self._all = (*observers, *of_rollouts)
         self._clock = clock
         self.failed_observations = 0
         self._together = Together(ready or undivided(live), clock=clock)

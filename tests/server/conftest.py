@@ -10,7 +10,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,46 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(within)
+
+
+ODD = '''
+import threading
+from sklearn.base import BaseEstimator, RegressorMixin
+
+class Odd(RegressorMixin, BaseEstimator):
+    """Hangs on rows that begin with 666, and would end the process on those that begin with 667."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X):
+        if X[0, 0] == 666:
+            threading.Event().wait()
+        if X[0, 0] == 667:
+            raise SystemExit(3)
+        return X.sum(axis=1)
+'''
+
+
+@dataclass
+class OddModel:
+    """A model of two columns whose code is in a module of its own, and the environment that a server finds it by."""
+
+    fitted: Any
+    environ: dict[str, str]
+
+
+@pytest.fixture
+def odd_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OddModel]:
+    """Return the odd model, fitted; see ODD."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "odd.py").write_text(ODD)
+    monkeypatch.syspath_prepend(str(code))
+    environ = {"PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])}
+    yield OddModel(import_module("odd").Odd().fit(None), environ)
+    sys.modules.pop("odd", None)
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ import http.client
 import json
 import os
 import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from mlapi.registry.publishing import publish
 from mlapi.registry.store import Store
 from mlapi.rollouts import progress
 from mlapi.rollouts.generations import Generations
-from tests.server.conftest import Server, until
+from tests.server.conftest import OddModel, Server, until
 
 pytestmark = pytest.mark.server
 
@@ -136,34 +135,11 @@ def test_a_candidate_that_fails_never_reaches_a_caller_and_is_rolled_back_in_eve
     assert not any("X-Mlapi-Rollout" in one for one in found)
 
 
-ODD = """
-import threading
-from sklearn.base import BaseEstimator, RegressorMixin
-
-class Odd(RegressorMixin, BaseEstimator):
-    def fit(self, X, y):
-        self.n_features_in_ = 2
-        return self
-
-    def predict(self, X):
-        if X[0, 0] == 666:
-            threading.Event().wait()
-        if X[0, 0] == 667:
-            raise SystemExit(3)
-        return X.sum(axis=1)
-"""
-
-
 @pytest.fixture
-def odd(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Publish a version 3 that hangs on 666 and ends the process on 667; return the environment that has its code."""
-    code = tmp_path / "code"
-    code.mkdir()
-    (code / "odd.py").write_text(ODD)
-    monkeypatch.syspath_prepend(str(code))
-    publish(__import__("odd").Odd().fit(ROWS, ROWS[:, 0]), "m", sample=ROWS, registry=registry)
-    yield {"PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])}
-    sys.modules.pop("odd", None)
+def odd(registry: Path, odd_model: OddModel) -> dict[str, str]:
+    """Publish a version 3 that is odd; return the environment that has its code."""
+    publish(odd_model.fitted, "m", sample=ROWS, registry=registry)
+    return odd_model.environ
 
 
 def test_a_candidate_that_hangs_is_rolled_back_though_its_requests_never_end(

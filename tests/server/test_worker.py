@@ -23,7 +23,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
-from tests.server.conftest import Server, free_port, serving, until
+from tests.server.conftest import OddModel, Server, free_port, serving, until
 
 pytestmark = pytest.mark.server
 
@@ -31,24 +31,6 @@ ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [6.0, 8.0]])
 ROOT = Path(__file__).parents[2]
 BODY = b'{"instances": [[1, 2]]}'
 Serve = Callable[..., Server]
-
-HANGING = '''
-import threading
-from sklearn.base import BaseEstimator, RegressorMixin
-
-class Hanging(RegressorMixin, BaseEstimator):
-    """Hangs on rows that begin with 666."""
-
-    def fit(self, X, y):
-        self.n_features_in_ = 2
-        return self
-
-    def predict(self, X):
-        if X[0, 0] == 666:
-            threading.Event().wait()
-        return X.sum(axis=1)
-'''
-
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
@@ -66,16 +48,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def hanging(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a folder to import the model that hangs from; it is in the registry as 'hanging'."""
-    code = tmp_path / "code"
-    code.mkdir()
-    (code / "hanging.py").write_text(HANGING)
-    monkeypatch.syspath_prepend(str(code))
-    module = __import__("hanging")
-    publish(module.Hanging().fit(ROWS, ROWS[:, 0]), "hanging", sample=ROWS, registry=registry)
-    yield code
-    sys.modules.pop("hanging", None)
+def hanging(registry: Path, odd_model: OddModel) -> dict[str, str]:
+    """Publish the model that hangs as 'hanging'; return the environment that has its code."""
+    publish(odd_model.fitted, "hanging", sample=ROWS, registry=registry)
+    return odd_model.environ
 
 
 class Client:
@@ -262,10 +238,11 @@ def test_a_caller_that_does_not_read_is_cut_off(serve: Serve, registry: Path) ->
 
 
 def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
-    serve: Serve, registry: Path, hanging: Path,
+    serve: Serve, registry: Path, hanging: dict[str, str],
 ) -> None:
-    server = serve(registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="1", MLAPI_THREADS="2", MLAPI_QUEUE="2",
-                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    server = serve(
+        registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="1", MLAPI_THREADS="2", MLAPI_QUEUE="2", **hanging,
+    )
     first = workers(server)
     with contextlib.ExitStack() as stack:
         hung = [stack.enter_context(Client(server)) for _ in range(5)]
@@ -278,9 +255,10 @@ def test_what_hangs_is_answered_at_the_deadline_and_the_process_replaced(
     assert ask(server, post("/v1/models/hanging:predict", b'{"instances": [[1, 1]]}')) == 200
 
 
-def test_who_comes_takes_the_place_of_who_has_left(serve: Serve, registry: Path, hanging: Path) -> None:
-    server = serve(registry, MLAPI_REQUEST_SECONDS="2", MLAPI_WORKERS="1", MLAPI_THREADS="1", MLAPI_QUEUE="3",
-                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+def test_who_comes_takes_the_place_of_who_has_left(serve: Serve, registry: Path, hanging: dict[str, str]) -> None:
+    server = serve(
+        registry, MLAPI_REQUEST_SECONDS="2", MLAPI_WORKERS="1", MLAPI_THREADS="1", MLAPI_QUEUE="3", **hanging,
+    )
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server)) for _ in range(7)]
         hung, stays, ended, closed, *others = clients
@@ -297,10 +275,11 @@ def test_who_comes_takes_the_place_of_who_has_left(serve: Serve, registry: Path,
 
 
 def test_of_two_workers_that_hang_the_second_is_replaced_when_the_first_is_back(
-    serve: Serve, registry: Path, hanging: Path,
+    serve: Serve, registry: Path, hanging: dict[str, str],
 ) -> None:
-    server = serve(registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="2", MLAPI_THREADS="1", MLAPI_QUEUE="20",
-                   PYTHONPATH=os.pathsep.join([str(hanging), os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    server = serve(
+        registry, MLAPI_REQUEST_SECONDS="1", MLAPI_WORKERS="2", MLAPI_THREADS="1", MLAPI_QUEUE="20", **hanging,
+    )
     assert until(lambda: ask(server, get("/readyz")) == 200 and len(workers(server)) == 2)
     first = workers(server)
     with contextlib.ExitStack() as stack:

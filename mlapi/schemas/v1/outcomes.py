@@ -11,7 +11,7 @@ from mlapi.schemas import jsonbody
 from mlapi.schemas.envelope import checked
 from mlapi.schemas.members import Answer, Strict, Whole
 
-MOST = 10_000
+_LENGTH = validate.Length(1, 10_000)
 LONGEST = 200
 
 
@@ -65,10 +65,16 @@ class Outcome(Strict):
         return OutcomeOrder(data["prediction_id"], data.get("value"), data.get("label"), data.get("metric"))
 
 
-class Outcomes(Strict):
-    """POST /v1/outcomes."""
+class _Batch(Strict):
+    """The batch around the outcomes, each of which is judged by itself."""
 
-    outcomes = fields.List(fields.Nested(Outcome), required=True, validate=validate.Length(1, MOST))
+    outcomes = fields.List(fields.Raw(allow_none=True), required=True, validate=_LENGTH)
+
+
+class Outcomes(Strict):
+    """POST /v1/outcomes, as it is described: a batch of outcomes that all fit."""
+
+    outcomes = fields.List(fields.Nested(Outcome), required=True, validate=_LENGTH)
 
 
 class Receipt(Answer):
@@ -86,12 +92,6 @@ class Receipts(Answer):
     duplicate = Whole(required=True)
     late = Whole(required=True)
     invalid = Whole(required=True)
-
-
-class _Batch(Strict):
-    """The batch around the outcomes, each of which is judged by itself."""
-
-    outcomes = fields.List(fields.Raw(allow_none=True), required=True, validate=validate.Length(1, MOST))
 
 
 def load(data: bytes) -> list[OutcomeOrder | str]:
