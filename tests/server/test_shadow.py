@@ -2,8 +2,6 @@
 
 import contextlib
 import http.client
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.registry.publishing import publish
 from mlapi.rollouts.shadowing import MOST_WAITING
-from tests.server.conftest import Server, until
+from tests.server.conftest import OddModel, Server, until
 from tests.server.test_rollouts import ROWS, both_follow, call, predict, registry, start, workers
-from tests.server.test_worker import HANGING
 
 __all__ = ["registry"]
 pytestmark = pytest.mark.server
@@ -63,18 +60,13 @@ def test_a_shadow_that_can_answer_nothing_is_counted_and_not_noticed(
 
 
 def test_a_candidate_that_hangs_hurts_nobody_and_what_it_did_not_get_to_is_counted(
-    serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    serve: Callable[..., Server], tmp_path: Path, odd_model: OddModel,
 ) -> None:
     """A request that waited for it would never be answered."""
-    code, path = tmp_path / "code", tmp_path / "other"
-    code.mkdir()
-    (code / "hanging_shadow.py").write_text(HANGING)
-    monkeypatch.syspath_prepend(str(code))
-    candidate = __import__("hanging_shadow").Hanging().fit(ROWS, ROWS[:, 0])
-    publish(LinearRegression().fit(ROWS, ROWS[:, 0]), "m", sample=ROWS, registry=path)
-    publish(candidate, "m", sample=ROWS, registry=path)
-    sys.modules.pop("hanging_shadow")
-    server = serve(path, MLAPI_WORKERS="2", PYTHONPATH=os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")]))
+    path = tmp_path / "other"
+    for model in (LinearRegression().fit(ROWS, ROWS[:, 0]), odd_model.fitted):
+        publish(model, "m", sample=ROWS, registry=path)
+    server = serve(path, MLAPI_WORKERS="2", **odd_model.environ)
     url = f"/v1/rollouts/{start(server, candidate='2', control='1', shadow={'core_share': 1.0})}"
     assert until(lambda: both_follow(server, url))
     first = workers(server, url)
